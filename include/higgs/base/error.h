@@ -1,0 +1,30 @@
+// Errors a user can mend, and checks for what only a programmer can break.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace higgs {
+
+// A mistake in flags, configuration or data. The message is one line: what is wrong, in which file (and
+// line), and what to do. The program prints it and ends with exit code 2.
+class UserError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// The run failed through no mistake in its inputs (a full disk, say). Exit code 1.
+class RunError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+namespace detail {
+[[noreturn]] void assertion_failed(const char* expression, const char* file, int line);
+}  // namespace detail
+
+}  // namespace higgs
+
+// For what can only be a mistake in this program, never in its inputs; stays on in release builds.
+#define HIGGS_ASSERT(condition) \
+  ((condition) ? static_cast<void>(0) : ::higgs::detail::assertion_failed(#condition, __FILE__, __LINE__))

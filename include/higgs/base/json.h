@@ -1,0 +1,50 @@
+// JSON for configurations and indices: nlohmann/json behind checks that name the file and the key.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "higgs/base/file.h"
+
+namespace higgs {
+
+using Json = nlohmann::json;
+
+// Parses `text`; `where` (a path, or path:line) begins the UserError's message when it isn't JSON, nests
+// deeper than 64 levels, or holds a key twice in one object.
+Json parse_json(std::string_view text, const std::string& where);
+
+// A JSON file whose top is an object.
+Json read_json_file(const fs::path& path);
+
+// A view of one JSON object that reads typed values, and errors as `where: key 'k' ...`.
+class JsonObject {
+ public:
+  JsonObject(const Json& object, std::string where);
+
+  bool has(const std::string& key) const;  // present and not null
+  std::int64_t integer(const std::string& key) const;
+  std::int64_t integer(const std::string& key, std::int64_t fallback) const;
+  double number(const std::string& key) const;
+  double number(const std::string& key, double fallback) const;
+  bool boolean(const std::string& key, bool fallback) const;
+  std::string string(const std::string& key) const;
+  std::string string(const std::string& key, const std::string& fallback) const;
+  std::vector<std::int64_t> integers(const std::string& key) const;
+  std::vector<std::string> strings(const std::string& key) const;
+  JsonObject object(const std::string& key) const;
+
+  const Json& json() const { return *object_; }
+  const std::string& where() const { return where_; }
+
+ private:
+  const Json& at(const std::string& key) const;
+  const Json* object_;
+  std::string where_;
+};
+
+}  // namespace higgs

@@ -1,0 +1,124 @@
+#include "higgs/base/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "higgs/base/error.h"
+
+namespace higgs {
+namespace {
+
+std::string cause() {
+  return std::strerror(errno);
+}
+
+// Owns a file descriptor for the length of a scope.
+struct Descriptor {
+  int fd;
+  explicit Descriptor(int descriptor) : fd(descriptor) {}
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+};
+
+struct stat regular_file_status(int fd, const fs::path& path) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) throw UserError(path.string() + ": cannot be read: " + cause());
+  if (S_ISDIR(status.st_mode)) throw UserError(path.string() + ": is a folder, a file is expected");
+  return status;
+}
+
+void write_all(int fd, std::string_view bytes, const fs::path& path) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) throw RunError(path.string() + ": cannot be written: " + cause());
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+}  // namespace
+
+std::string read_file(const fs::path& path, std::size_t max_bytes) {
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.fd < 0) throw UserError(path.string() + ": cannot be opened: " + cause());
+  const auto status = regular_file_status(file.fd, path);
+  if (static_cast<std::size_t>(status.st_size) > max_bytes) {
+    throw UserError(path.string() + ": " + std::to_string(status.st_size) + " bytes, more than the " +
+                    std::to_string(max_bytes) + " allowed here");
+  }
+  std::string bytes;
+  char buffer[1 << 16];
+  for (;;) {
+    const ssize_t n = ::read(file.fd, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw UserError(path.string() + ": cannot be read: " + cause());
+    if (n == 0) return bytes;
+    bytes.append(buffer, static_cast<std::size_t>(n));
+    if (bytes.size() > max_bytes)
+      throw UserError(path.string() + ": grows while it is read, or is too large");
+  }
+}
+
+MappedFile::MappedFile(const fs::path& path) : path_(path) {
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.fd < 0) throw UserError(path.string() + ": cannot be opened: " + cause());
+  size_ = static_cast<std::size_t>(regular_file_status(file.fd, path).st_size);
+  if (size_ == 0) return;
+  void* address = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.fd, 0);
+  if (address == MAP_FAILED) throw UserError(path.string() + ": cannot be mapped: " + cause());
+  data_ = static_cast<const std::byte*>(address);
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+void sync_folder(const fs::path& folder) {
+  const fs::path where = folder.empty() ? fs::path(".") : folder;
+  Descriptor directory(::open(where.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.fd < 0 || ::fsync(directory.fd) != 0) {
+    throw RunError(where.string() + ": cannot be synced: " + cause());
+  }
+}
+
+void write_file_atomically(const fs::path& path, std::string_view bytes) {
+  const fs::path temporary = path.string() + ".tmp." + std::to_string(::getpid());
+  try {
+    Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    if (file.fd < 0) throw RunError(path.string() + ": cannot be written: " + cause());
+    write_all(file.fd, bytes, path);
+    if (::fsync(file.fd) != 0) throw RunError(path.string() + ": cannot be synced: " + cause());
+    if (::rename(temporary.c_str(), path.c_str()) != 0) {
+      throw RunError(path.string() + ": cannot be replaced: " + cause());
+    }
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+  sync_folder(path.parent_path());
+}
+
+void make_writable_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error || !fs::is_directory(folder)) {
+    throw UserError(folder.string() + ": cannot be made: " + (error ? error.message() : "it is a file") +
+                    "; give another folder");
+  }
+  const fs::path probe = folder / (".probe." + std::to_string(::getpid()));
+  Descriptor file(::open(probe.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (file.fd < 0) {
+    throw UserError(folder.string() + ": cannot be written: " + cause() + "; give another folder");
+  }
+  ::unlink(probe.c_str());
+}
+
+}  // namespace higgs

@@ -1,0 +1,138 @@
+#include "higgs/base/json.h"
+
+#include <set>
+
+#include "higgs/base/error.h"
+
+namespace higgs {
+namespace {
+
+constexpr int kMaxDepth = 64;
+
+// Builds the document while refusing what nlohmann's own parser lets pass.
+class StrictParser {
+ public:
+  explicit StrictParser(const std::string& where) : where_(where) {}
+
+  Json parse(std::string_view text) {
+    std::vector<std::set<std::string>> keys;
+    const auto callback = [&](int depth, Json::parse_event_t event, Json& parsed) {
+      if (depth > kMaxDepth) throw UserError(where_ + ": nested deeper than " + std::to_string(kMaxDepth));
+      if (event == Json::parse_event_t::object_start) {
+        keys.emplace_back();
+      } else if (event == Json::parse_event_t::object_end) {
+        keys.pop_back();
+      } else if (event == Json::parse_event_t::key) {
+        const auto& key = parsed.get_ref<const std::string&>();
+        if (!keys.back().insert(key).second) throw UserError(where_ + ": key '" + key + "' stands twice");
+      }
+      return true;
+    };
+    return Json::parse(text, callback);
+  }
+
+ private:
+  const std::string& where_;
+};
+
+// "[json.exception.parse_error.101] parse error at line 1, column 5: ..." -> what follows the bracket
+std::string reason(const std::exception& error) {
+  const std::string text = error.what();
+  const auto bracket = text.find("] ");
+  return bracket == std::string::npos ? text : text.substr(bracket + 2);
+}
+
+}  // namespace
+
+Json parse_json(std::string_view text, const std::string& where) {
+  try {
+    return StrictParser(where).parse(text);
+  } catch (const Json::exception& error) {
+    throw UserError(where + ": not valid JSON: " + reason(error));
+  }
+}
+
+Json read_json_file(const fs::path& path) {
+  Json document = parse_json(read_file(path), path.string());
+  if (!document.is_object()) throw UserError(path.string() + ": the top of the file must be a JSON object");
+  return document;
+}
+
+JsonObject::JsonObject(const Json& object, std::string where) : object_(&object), where_(std::move(where)) {
+  if (!object.is_object()) throw UserError(where_ + ": must be a JSON object");
+}
+
+bool JsonObject::has(const std::string& key) const {
+  const auto found = object_->find(key);
+  return found != object_->end() && !found->is_null();
+}
+
+const Json& JsonObject::at(const std::string& key) const {
+  if (!has(key)) throw UserError(where_ + ": key '" + key + "' is missing");
+  return object_->at(key);
+}
+
+std::int64_t JsonObject::integer(const std::string& key) const {
+  const Json& value = at(key);
+  if (!value.is_number_integer()) throw UserError(where_ + ": key '" + key + "' must be an integer");
+  return value.get<std::int64_t>();
+}
+
+std::int64_t JsonObject::integer(const std::string& key, std::int64_t fallback) const {
+  return has(key) ? integer(key) : fallback;
+}
+
+double JsonObject::number(const std::string& key) const {
+  const Json& value = at(key);
+  if (!value.is_number()) throw UserError(where_ + ": key '" + key + "' must be a number");
+  return value.get<double>();
+}
+
+double JsonObject::number(const std::string& key, double fallback) const {
+  return has(key) ? number(key) : fallback;
+}
+
+bool JsonObject::boolean(const std::string& key, bool fallback) const {
+  if (!has(key)) return fallback;
+  const Json& value = at(key);
+  if (!value.is_boolean()) throw UserError(where_ + ": key '" + key + "' must be true or false");
+  return value.get<bool>();
+}
+
+std::string JsonObject::string(const std::string& key) const {
+  const Json& value = at(key);
+  if (!value.is_string()) throw UserError(where_ + ": key '" + key + "' must be a string");
+  return value.get<std::string>();
+}
+
+std::string JsonObject::string(const std::string& key, const std::string& fallback) const {
+  return has(key) ? string(key) : fallback;
+}
+
+std::vector<std::int64_t> JsonObject::integers(const std::string& key) const {
+  const Json& value = at(key);
+  std::vector<std::int64_t> numbers;
+  if (!value.is_array()) throw UserError(where_ + ": key '" + key + "' must be a list of integers");
+  for (const Json& item : value) {
+    if (!item.is_number_integer()) throw UserError(where_ + ": key '" + key + "' must be a list of integers");
+    numbers.push_back(item.get<std::int64_t>());
+  }
+  return numbers;
+}
+
+std::vector<std::string> JsonObject::strings(const std::string& key) const {
+  const Json& value = at(key);
+  std::vector<std::string> texts;
+  if (!value.is_array()) throw UserError(where_ + ": key '" + key + "' must be a list of strings");
+  for (const Json& item : value) {
+    if (!item.is_string()) throw UserError(where_ + ": key '" + key + "' must be a list of strings");
+    texts.push_back(item.get<std::string>());
+  }
+  return texts;
+}
+
+JsonObject JsonObject::object(const std::string& key) const {
+  return JsonObject(at(key), where_ + ": '" + key + "'");
+}
+
+}  // namespace higgs
