@@ -1,0 +1,45 @@
+// Sound as mono float samples: read from files, resampled, written.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "higgs/base/file.h"
+
+namespace higgs {
+
+struct Waveform {
+  std::vector<float> samples;  // mono, nominally in [-1, 1]
+  int sample_rate = 0;         // Hz
+};
+
+// Which part of a clip is meant; seconds.
+struct ClipRange {
+  std::optional<double> offset;
+  std::optional<double> duration;
+};
+
+// Reads wav, flac, ogg or mp3 at the file's own rate and mixes the channels to mono (their mean), as
+// librosa.load(path, sr=None, mono=True). UserError naming the path (and `where` = manifest:line when not empty)
+// for a missing file, no audio file, zero samples, more than `kMaxClipSeconds`, non-finite samples, or a range
+// outside the clip.
+Waveform read_audio_file(const fs::path& path, const ClipRange& range = {}, const std::string& where = "");
+// The same from a file's bytes (`name` stands for the path in messages).
+Waveform read_audio_bytes(std::string_view bytes, const std::string& name, const ClipRange& range = {},
+                          const std::string& where = "");
+inline constexpr double kMaxClipSeconds = 3600.0;
+
+// soxr HQ, as librosa.resample(res_type="soxr_hq"): ceil(n * to / from) samples; unchanged when the rates agree.
+std::vector<float> resample_soxr(std::span<const float> samples, int from_rate, int to_rate);
+
+// Windowed-sinc polyphase resampling as torchaudio.functional.resample with its defaults
+// (sinc_interp_hann, lowpass_filter_width 6, rolloff 0.99): ceil(n * to / from) samples.
+std::vector<float> resample_sinc(std::span<const float> samples, int from_rate, int to_rate);
+
+// 16-bit PCM WAV, written atomically; samples are clipped to [-1, 1].
+void write_wav(const fs::path& path, const Waveform& wave);
+
+}  // namespace higgs

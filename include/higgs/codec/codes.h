@@ -1,0 +1,27 @@
+// What the audio tokenizer makes of a clip: one code per codebook and frame.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "higgs/base/file.h"
+
+namespace higgs {
+
+// [num_codebooks, num_frames], row-major, values in [0, codebook size).
+struct Codes {
+  std::int64_t num_codebooks = 0;
+  std::int64_t num_frames = 0;
+  std::vector<std::int16_t> values;
+
+  std::int16_t at(std::int64_t codebook, std::int64_t frame) const {
+    return values[static_cast<std::size_t>(codebook * num_frames + frame)];
+  }
+};
+
+// A .safetensors file with integer `codes` [num_codebooks, T]: a clip already encoded. UserError naming the path.
+Codes read_codes(const fs::path& path);
+// Writes int16 `codes`, atomically.
+void write_codes(const fs::path& path, const Codes& codes);
+
+}  // namespace higgs
