@@ -10,20 +10,18 @@
 
 #include "higgs/base/file.h"
 #include "higgs/codec/codes.h"
+#include "higgs/codec/frames.h"
 
 namespace higgs {
-
-// How many zeros go on both sides of the acoustic input when the two branches' frame counts differ:
-// 480 + 480 in transformers (kHf), 320 + 320 in boson_multimodal (kBoson).
-enum class CodecRule { kHf, kBoson };
 
 // Intermediate values of one encode(), for inspection; shapes as in goldens (no batch dimension).
 struct CodecFeatures {
   at::Tensor wave24;    // [n24] float, the input
   at::Tensor wave16;    // [n16] float, before the 160 + 160 zeros
   at::Tensor semantic;  // [T, hubert width] float: mean of the hidden states, every 2nd frame
-  at::Tensor acoustic;  // [acoustic width, T] float: acoustic encoder's output (of the second pass if there was one)
-  at::Tensor margin;    // [8, T] float: second-best minus best squared distance
+  at::Tensor
+      acoustic;  // [acoustic width, T] float: acoustic encoder's output (of the second pass if there was one)
+  at::Tensor margin;  // [8, T] float: second-best minus best squared distance
 };
 
 class AudioTokenizer {
@@ -37,6 +35,8 @@ class AudioTokenizer {
   std::int64_t hop_length() const;     // samples per frame: 960
   std::int64_t num_codebooks() const;  // 8
   std::int64_t codebook_size() const;  // 1024
+  // Frames of a clip of that many samples; 0 when it is too short.
+  std::int64_t num_frames(std::int64_t num_samples) const;
   // Hash of everything that decides the codes of a clip: weights, configuration, rule. Part of the cache key.
   const std::string& fingerprint() const;
   CodecRule rule() const;
@@ -44,7 +44,8 @@ class AudioTokenizer {
 
   // Mono samples at sample_rate() -> codes. UserError when the clip is too short, naming the minimum; `where`
   // begins the message. `features`, when given, receives the intermediate values.
-  Codes encode(std::span<const float> samples, const std::string& where, CodecFeatures* features = nullptr) const;
+  Codes encode(std::span<const float> samples, const std::string& where,
+               CodecFeatures* features = nullptr) const;
   // Samples at sample_rate(): num_frames * hop_length() of them, not clipped.
   std::vector<float> decode(const Codes& codes) const;
 

@@ -19,7 +19,8 @@ struct Codes {
   }
 };
 
-// A .safetensors file with integer `codes` [num_codebooks, T]: a clip already encoded. UserError naming the path.
+// A .safetensors file with integer `codes` [num_codebooks, T]: a clip already encoded. UserError naming the
+// path.
 Codes read_codes(const fs::path& path);
 // Writes int16 `codes`, atomically.
 void write_codes(const fs::path& path, const Codes& codes);

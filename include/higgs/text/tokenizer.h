@@ -17,7 +17,8 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  // As transformers' encode(text, add_special_tokens=False): special tokens written in `text` become their ids.
+  // As transformers' encode(text, add_special_tokens=False): special tokens written in `text` become their
+  // ids.
   virtual std::vector<std::int64_t> encode(std::string_view text) const = 0;
   // The text of `ids`; bytes that are no UTF-8 become U+FFFD. No clean-up of spaces.
   virtual std::string decode(std::span<const std::int64_t> ids, bool skip_special) const = 0;
@@ -29,8 +30,8 @@ class Tokenizer {
   std::int64_t id_of(std::string_view token) const;
 };
 
-// tokenizer.json (byte-level BPE) in `folder`, else tokenizer.model (sentencepiece); UserError when neither is
-// there or the file is of a kind that isn't supported (named).
+// tokenizer.json (byte-level BPE) in `folder`, else tokenizer.model (sentencepiece); UserError when neither
+// is there or the file is of a kind that isn't supported (named).
 std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& folder);
 
 }  // namespace higgs

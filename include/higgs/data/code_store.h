@@ -1,0 +1,49 @@
+// Clips -> codes, each clip encoded once: kept in a content-addressed cache on disk.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "higgs/codec/audio_tokenizer.h"
+#include "higgs/data/chatml.h"
+
+namespace higgs {
+
+class CodeStore {
+ public:
+  // Opens the codec when the first clip needs it; returning null means there is none.
+  using CodecOpener = std::function<std::unique_ptr<AudioTokenizer>()>;
+
+  // `cache_folder` is made when missing; when it can't be written, a warning is given and nothing is cached.
+  CodeStore(CodecOpener open_codec, fs::path cache_folder, std::int64_t num_codebooks,
+            std::int64_t codebook_size);
+  ~CodeStore();
+
+  // Codes of a clip; relative paths start from `manifest_folder`. A `.safetensors` file is taken as already
+  // encoded. UserError, `where` in front, for what can't be read, is too short, or has other codebooks.
+  Codes codes(const AudioContent& clip, const fs::path& manifest_folder, const std::string& where);
+
+  std::int64_t num_encoded() const { return num_encoded_; }  // clips that weren't in the cache
+  std::int64_t num_reused() const { return num_reused_; }
+  const AudioTokenizer& codec();
+
+ private:
+  Codes encode_cached(std::string_view bytes, const std::string& name, const AudioContent& clip,
+                      const std::string& where);
+  void check(const Codes& codes, const std::string& where) const;
+  fs::path cache_path(const std::string& key) const;
+
+  CodecOpener open_codec_;
+  std::unique_ptr<AudioTokenizer> codec_;
+  fs::path cache_folder_;
+  bool cache_writable_ = true;
+  std::int64_t num_codebooks_, codebook_size_;
+  std::int64_t num_encoded_ = 0, num_reused_ = 0;
+};
+
+// $XDG_CACHE_HOME/higgs_train/codes, or ~/.cache/higgs_train/codes.
+fs::path default_code_cache();
+
+}  // namespace higgs

@@ -1,0 +1,64 @@
+// A manifest as the trainer uses it: every line parsed, tokenised and encoded before the first step, so that
+// a mistake in the last line is known at the start.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "higgs/data/code_store.h"
+#include "higgs/data/collate.h"
+#include "higgs/data/manifest.h"
+#include "higgs/data/pack.h"
+
+namespace higgs {
+
+// Ids the data path needs, from the model's configuration and the tokenizer.
+struct SpecialIds {
+  std::int64_t audio_in = -1, audio_out = -1, pad = 0, stream_bos = 0, stream_eos = 0;
+  std::int64_t num_codebooks = 0;
+  std::int64_t codebook_size = 0;  // codes proper, without BOS and EOS
+  bool encode_audio_in = true;
+};
+
+struct DatasetOptions {
+  bool skip_bad_samples = false;  // else the first bad line stops everything
+  std::int64_t max_tokens = 0;    // longest sample in expanded positions; 0: no limit
+  bool skip_too_long = false;     // else a longer sample is an error
+  std::function<void(std::size_t done, std::size_t total)> progress;
+};
+
+class Dataset {
+ public:
+  // UserError with `manifest:line: reason`.
+  static Dataset load(const fs::path& manifest, const Tokenizer& tokenizer, CodeStore& store,
+                      const SpecialIds& ids, const DatasetOptions& options);
+
+  std::size_t size() const { return samples_.size(); }
+  const EncodedSample& sample(std::size_t i) const { return samples_.at(i); }
+  // Positions of a sample after its placeholders are expanded.
+  std::int64_t length(std::size_t i) const { return lengths_.at(i); }
+  std::size_t num_skipped() const { return num_skipped_; }
+
+  // Takes every `k`-th sample (the last of each run of k) out into a data set of its own.
+  Dataset split_every(std::size_t k);
+
+  // What the samples have in common, for generation: the system turn's text where all have the same (""
+  // else), and seconds of supervised audio per text token of the turn before.
+  std::string system_text;
+  double seconds_per_text_token = 0.0;
+
+ private:
+  std::vector<EncodedSample> samples_;
+  std::vector<std::int64_t> lengths_;
+  std::size_t num_skipped_ = 0;
+};
+
+CollateOptions collate_options(const SpecialIds& ids);
+// Collates and packs; `first_sample` is the index of samples[0] in its optimizer step.
+PackedBatch make_batch(std::span<const EncodedSample* const> samples, const SpecialIds& ids,
+                       std::int64_t first_sample);
+
+}  // namespace higgs

@@ -1,0 +1,58 @@
+// Padded batch -> one row of real tokens: placeholders expanded into their frames, padding gone, every index
+// the model needs built once on the CPU. N rows, C codebooks, B samples, M audio-out rows.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "higgs/data/collate.h"
+#include "higgs/kernels/dropout.h"
+
+namespace higgs {
+
+enum class RowKind : std::uint8_t { kText = 0, kAudioIn = 1, kAudioOut = 2 };
+
+struct PackedBatch {
+  std::int64_t num_rows = 0;
+  std::vector<std::int64_t> cu_seqlens;  // [B + 1] row where each sample begins, then N
+
+  at::Tensor text_rows;  // int64 [Nt]: rows that hold a text token
+  at::Tensor text_ids;   // int64 [Nt]
+  at::Tensor
+      audio_rows;  // int64 [Na]: rows that hold a frame (audio in or out): they use the audio FFN and norms
+  at::Tensor audio_ids;       // int64 [Na, C]: ids with BOS, EOS and delay
+  at::Tensor positions;       // int64 [N]: from 0 in each sample
+  at::Tensor is_audio;        // bool [N, 1]
+  at::Tensor kind;            // uint8 [N]: RowKind
+  at::Tensor audio_out_rows;  // int64 [M]
+  RowIndex index;             // for dropout
+
+  at::Tensor text_labels;   // int64 [N], at their own position; kIgnore where not supervised
+  at::Tensor audio_labels;  // int64 [M, C]
+
+  // Targets: the row whose logits predict them (position t for the label at t + 1 of the same sample, and for
+  // audio of the same clip).
+  at::Tensor text_target_rows;   // int64 [T]
+  at::Tensor text_targets;       // int64 [T]
+  at::Tensor audio_target_rows;  // int64 [S]: rows with at least one supervised codebook
+  at::Tensor audio_targets;      // int64 [S, C]; kIgnore where not supervised
+
+  std::int64_t num_text_targets = 0;
+  std::vector<std::int64_t> num_audio_targets;  // [C]
+
+  std::int64_t num_samples() const { return static_cast<std::int64_t>(cu_seqlens.size()) - 1; }
+  PackedBatch to(at::Device device) const;
+};
+
+struct PackOptions {
+  std::int64_t audio_in_id = -1;
+  std::int64_t audio_out_id = -1;
+  std::int64_t num_codebooks = 8;
+  std::int64_t first_sample = 0;  // index, in the optimizer step, of the batch's first sample
+};
+
+PackedBatch pack(const CollatedBatch& batch, const PackOptions& options);
+
+}  // namespace higgs

@@ -1,0 +1,50 @@
+// What a base checkpoint's config.json says about the model, whichever of the two public layouts it is in.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "higgs/base/file.h"
+
+namespace higgs {
+
+// The two public layouts of one model: they differ in key names and in the shape of config.json.
+enum class Layout { kHf, kBoson };
+
+// RoPE frequencies scaled as in Llama 3.1 (rope_type "llama3").
+struct RopeScaling {
+  double factor = 1.0;
+  double low_freq_factor = 1.0;
+  double high_freq_factor = 4.0;
+  double original_max_position = 8192.0;
+};
+
+struct ModelConfig {
+  Layout layout = Layout::kHf;
+  std::int64_t hidden_size = 0;
+  std::int64_t intermediate_size = 0;
+  std::int64_t num_layers = 0;
+  std::int64_t num_heads = 0;
+  std::int64_t num_kv_heads = 0;
+  std::int64_t head_dim = 0;
+  std::int64_t vocab_size = 0;
+  double rms_norm_eps = 1e-5;
+  double rope_theta = 0;
+  std::optional<RopeScaling> rope_scaling;
+
+  std::int64_t num_codebooks = 0;
+  std::int64_t codebook_rows = 0;  // codes + BOS + EOS: 1026
+  std::int64_t stream_bos_id = 0;  // 1024
+  std::int64_t stream_eos_id = 0;  // 1025
+  std::int64_t pad_token_id = 0;
+  bool encode_audio_in_tokens = true;              // false: clips in user and system turns are not seen
+  std::optional<std::int64_t> audio_in_token_id;   // boson: <|AUDIO|>; HF configs have none
+  std::optional<std::int64_t> audio_out_token_id;  // <|AUDIO_OUT|>
+};
+
+// UserError naming file and key for anything missing, inconsistent, or asked for and not supported.
+ModelConfig read_model_config(const fs::path& folder);
+
+}  // namespace higgs

@@ -1,0 +1,60 @@
+// Higgs Audio's language model: a Llama-like decoder whose layers keep one FFN for text and one for audio.
+// N rows of a packed batch, D model width, C codebooks, K ids per codebook, V vocabulary.
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <memory>
+#include <vector>
+
+#include "higgs/data/pack.h"
+#include "higgs/model/config.h"
+#include "higgs/model/layers.h"
+
+namespace higgs {
+
+struct ForwardOptions {
+  double dropout_p = 0.0;                            // LoRA dropout; 0 in evaluation
+  std::uint64_t dropout_key = 0;                     // mix of seed and optimizer step
+  std::vector<KvCache>* caches = nullptr;            // one per layer, for generation
+  std::vector<at::Tensor>* layer_outputs = nullptr;  // filled with each layer's output, for comparisons
+};
+
+class HiggsModel : public torch::nn::Module {
+ public:
+  // Loads every weight from `folder`; UserError for anything missing, left over, or of another shape.
+  HiggsModel(const fs::path& folder, at::ScalarType dtype, at::Device device);
+
+  // Hidden states after the final norm: [N, D].
+  at::Tensor forward(const PackedBatch& batch, const ForwardOptions& options = {});
+
+  at::Tensor text_logits(const at::Tensor& hidden) const;   // [n, D] -> [n, V]
+  at::Tensor audio_logits(const at::Tensor& hidden) const;  // [n, D] -> [n, C, K]
+  bool has_text_head() const { return text_lm_head_.defined(); }
+
+  std::vector<KvCache> make_caches(std::int64_t capacity) const;
+  // Every linear map an adapter can stand beside, in the model's order.
+  const std::vector<std::shared_ptr<LoraLinear>>& linears() const { return linears_; }
+
+  const ModelConfig& config() const { return config_; }
+  const fs::path& folder() const { return folder_; }
+  at::ScalarType dtype() const { return dtype_; }
+  at::Device device() const { return device_; }
+
+ private:
+  at::Tensor embed(const PackedBatch& batch, const at::Tensor& merge_rows) const;
+  ForwardContext make_context(const PackedBatch& batch, const ForwardOptions& options) const;
+
+  fs::path folder_;
+  ModelConfig config_;
+  at::ScalarType dtype_;
+  at::Device device_;
+  at::Tensor embed_tokens_, audio_embed_, audio_lm_head_, text_lm_head_;
+  at::Tensor rope_frequencies_;
+  at::Tensor codebook_offsets_;  // int64 [C]: where each codebook's rows begin in the audio embedding
+  std::shared_ptr<RmsNorm> norm_;
+  std::vector<std::shared_ptr<DecoderLayer>> layers_;
+  std::vector<std::shared_ptr<LoraLinear>> linears_;
+};
+
+}  // namespace higgs

@@ -1,0 +1,86 @@
+// The decoder's modules. N rows of a packed batch, D model width, H heads, G key/value heads, E head width.
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <memory>
+#include <vector>
+
+#include "higgs/model/config.h"
+#include "higgs/model/lora_linear.h"
+#include "higgs/model/rope.h"
+#include "higgs/model/weights.h"
+
+namespace higgs {
+
+// Keys and values of the positions seen so far, one sequence: [capacity, G, E]. `length` of them are filled.
+struct KvCache {
+  at::Tensor keys, values;
+  std::int64_t length = 0;
+};
+
+// What every layer of one forward pass shares.
+struct ForwardContext {
+  RopeTable rope;
+  std::vector<std::int64_t> cu_seqlens;  // [B + 1]
+  at::Tensor is_audio;                   // bool [N, 1]
+  at::Tensor text_rows, audio_rows;      // int64
+  at::Tensor merge_rows;                 // int64 [N]: where row i stands in [text rows; audio rows]
+  double dropout_p = 0.0;
+  std::uint64_t dropout_key = 0;
+  RowIndex all_index, text_index, audio_index;
+
+  DropoutContext dropout(const RowIndex& rows) const { return {dropout_p, dropout_key, &rows}; }
+};
+
+// y = weight * x / sqrt(mean(x^2) + eps), the quotient in float32 and rounded before the product.
+class RmsNorm : public torch::nn::Module {
+ public:
+  RmsNorm(at::Tensor weight, double eps);
+  at::Tensor forward(const at::Tensor& x) const { return weight_ * normalise(x); }
+  at::Tensor normalise(const at::Tensor& x) const;
+  const at::Tensor& weight() const { return weight_; }
+
+ private:
+  at::Tensor weight_;
+  double eps_;
+};
+
+// Causal self-attention with grouped key/value heads, shared by text and audio rows.
+class Attention : public torch::nn::Module {
+ public:
+  Attention(const ModelConfig& config, const std::string& path, WeightSource& weights);
+  // x: [N, D]. Each segment of cu_seqlens attends to itself; with a cache there is one segment, whose rows
+  // follow the cached positions and are appended to them.
+  at::Tensor forward(const at::Tensor& x, const ForwardContext& context, KvCache* cache);
+
+ private:
+  at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, bool causal) const;
+  std::int64_t num_heads_, num_kv_heads_, head_dim_;
+  std::shared_ptr<LoraLinear> q_proj_, k_proj_, v_proj_, o_proj_;
+};
+
+// down(silu(gate(x)) * up(x))
+class Mlp : public torch::nn::Module {
+ public:
+  Mlp(const ModelConfig& config, const std::string& path, WeightSource& weights);
+  at::Tensor forward(const at::Tensor& x, const DropoutContext& dropout);
+
+ private:
+  std::shared_ptr<LoraLinear> gate_proj_, up_proj_, down_proj_;
+};
+
+// DualFFN layer: one attention for all rows; norms and FFN of their own for text rows and for audio rows.
+class DecoderLayer : public torch::nn::Module {
+ public:
+  DecoderLayer(const ModelConfig& config, const std::string& path, WeightSource& weights);
+  at::Tensor forward(const at::Tensor& x, const ForwardContext& context, KvCache* cache);
+
+ private:
+  std::shared_ptr<RmsNorm> input_layernorm_, post_attention_layernorm_;
+  std::shared_ptr<RmsNorm> audio_input_layernorm_, audio_post_attention_layernorm_;
+  std::shared_ptr<Attention> self_attn_;
+  std::shared_ptr<Mlp> mlp_, audio_mlp_;
+};
+
+}  // namespace higgs

@@ -1,0 +1,50 @@
+// A frozen linear map with an optional low-rank adapter beside it (LoRA, Hu et al. 2021), as PEFT computes
+// it:
+//   y = W x + s * B(A(dropout(x)))
+// W in the model's dtype; A, B, the dropout and the sum in float32, the result rounded to the model's dtype.
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <string>
+
+#include "higgs/kernels/dropout.h"
+
+namespace higgs {
+
+// What a forward pass needs to know to drop values out; inactive when p is 0.
+struct DropoutContext {
+  double p = 0.0;
+  std::uint64_t key = 0;           // of seed and optimizer step; each module mixes in its own name
+  const RowIndex* rows = nullptr;  // of the rows given to forward()
+};
+
+class LoraLinear : public torch::nn::Module {
+ public:
+  LoraLinear(std::string path, at::Tensor weight);
+
+  // x: [N, in] -> [N, out]
+  at::Tensor forward(const at::Tensor& x, const DropoutContext& dropout);
+
+  // Gives the module an adapter: a [r, in], b [out, r], float32 leaves; scaling = alpha / r or alpha /
+  // sqrt(r).
+  void attach(at::Tensor a, at::Tensor b, double scaling);
+  void detach_adapter();
+  bool has_adapter() const { return a_.defined(); }
+
+  const std::string& path() const { return path_; }  // canonical: "layers.0.self_attn.q_proj"
+  const at::Tensor& weight() const { return weight_; }
+  const at::Tensor& a() const { return a_; }
+  const at::Tensor& b() const { return b_; }
+  double scaling() const { return scaling_; }
+  std::int64_t in_features() const { return weight_.size(1); }
+  std::int64_t out_features() const { return weight_.size(0); }
+
+ private:
+  std::string path_;
+  std::uint64_t path_key_;
+  at::Tensor weight_, a_, b_;
+  double scaling_ = 0.0;
+};
+
+}  // namespace higgs

@@ -1,0 +1,60 @@
+// The training objective: cross-entropy of the next text token and of the next frame, codebook by codebook,
+// normalised over everything supervised in one optimizer step. C codebooks.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "higgs/data/pack.h"
+#include "higgs/model/higgs_model.h"
+
+namespace higgs {
+
+struct ObjectiveOptions {
+  double text_weight = 1.0;
+  double audio_weight = 1.0;
+  bool sum_codebooks = false;  // sum over codebooks, as transformers does, instead of their mean
+};
+
+// How many labels an optimizer step supervises, over all its micro-batches and ranks.
+struct TargetCounts {
+  std::int64_t text = 0;
+  std::vector<std::int64_t> audio;  // [C]
+
+  void add(const PackedBatch& batch);
+  std::int64_t audio_total() const;
+};
+
+// Sums, not means, of cross-entropies in float32 on the model's device.
+struct LossSums {
+  at::Tensor text;   // scalar; zero without text head or text labels
+  at::Tensor audio;  // [C]
+};
+
+// hidden: [N, D] of the batch. Heads run at supervised rows only.
+LossSums loss_sums(const HiggsModel& model, const PackedBatch& batch, const at::Tensor& hidden,
+                   bool with_text);
+
+// text_weight * text / count + audio_weight * mean (or sum) over codebooks of audio_k / count_k; a term
+// without any label is zero.
+at::Tensor total_loss(const LossSums& sums, const TargetCounts& counts, const ObjectiveOptions& options);
+
+// The same on numbers.
+struct LossValues {
+  double total = 0.0, text = 0.0, audio = 0.0;  // audio: mean (or sum) over codebooks
+  std::vector<double> codebooks;                // [C]
+};
+
+// Adds up sums of micro-batches and divides at the end.
+class LossMeter {
+ public:
+  void add(const LossSums& sums);
+  LossValues values(const TargetCounts& counts, const ObjectiveOptions& options) const;
+
+ private:
+  at::Tensor text_, audio_;  // float64
+};
+
+}  // namespace higgs

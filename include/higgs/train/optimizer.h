@@ -1,0 +1,42 @@
+// AdamW over the adapter's flat buffer, gradient clipping, and the learning rate's course.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace higgs {
+
+struct AdamWOptions {
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0.01;
+};
+
+// Decoupled weight decay (Loshchilov & Hutter 2019), as torch.optim.AdamW: one fused pass over all
+// parameters.
+class AdamW {
+ public:
+  // values, grads: float32 [P], the same storage for the optimizer's life.
+  AdamW(at::Tensor values, at::Tensor grads, const AdamWOptions& options);
+
+  void step(double learning_rate);
+
+  // State: first and second moments [P], and how many steps were taken.
+  at::Tensor& first_moment() { return first_; }
+  at::Tensor& second_moment() { return second_; }
+  std::int64_t num_steps() const;
+  void set_num_steps(std::int64_t steps);
+
+ private:
+  at::Tensor values_, grads_, first_, second_, step_;
+  AdamWOptions options_;
+};
+
+// Scales `grads` so that its 2-norm is at most `max_norm` (factor min(1, max_norm / (norm + 1e-6)), as
+// torch); max_norm <= 0: no clipping. Returns the norm before, on the device.
+at::Tensor clip_gradient(at::Tensor& grads, double max_norm);
+
+// Linear warm-up over `warmup` steps, then half a cosine to zero at `total`; `step` counts from 0 and the
+// first step already learns: peak * (step + 1) / warmup.
+double cosine_learning_rate(std::int64_t step, std::int64_t warmup, std::int64_t total, double peak);
+
+}  // namespace higgs

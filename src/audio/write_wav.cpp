@@ -1,0 +1,55 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <type_traits>
+
+#include "higgs/audio/waveform.h"
+#include "higgs/base/error.h"
+
+namespace higgs {
+namespace {
+
+template <typename Integer>
+void append(std::string& bytes, Integer value) {
+  using Unsigned = std::make_unsigned_t<Integer>;
+  const auto bits = static_cast<Unsigned>(value);
+  for (std::size_t i = 0; i < sizeof bits; ++i) bytes += static_cast<char>((bits >> (8 * i)) & 0xFF);
+}
+
+// RIFF header of a mono 16-bit file with `data_bytes` of samples.
+std::string header(std::uint32_t data_bytes, std::uint32_t sample_rate) {
+  std::string bytes = "RIFF";
+  append<std::uint32_t>(bytes, 36 + data_bytes);
+  bytes += "WAVEfmt ";
+  append<std::uint32_t>(bytes, 16);
+  append<std::uint16_t>(bytes, 1);  // PCM
+  append<std::uint16_t>(bytes, 1);  // channels
+  append<std::uint32_t>(bytes, sample_rate);
+  append<std::uint32_t>(bytes, sample_rate * 2);
+  append<std::uint16_t>(bytes, 2);   // bytes per frame
+  append<std::uint16_t>(bytes, 16);  // bits per sample
+  bytes += "data";
+  append<std::uint32_t>(bytes, data_bytes);
+  return bytes;
+}
+
+}  // namespace
+
+void write_wav(const fs::path& path, const Waveform& wave) {
+  HIGGS_ASSERT(wave.sample_rate > 0);
+  if (wave.samples.size() > (std::numeric_limits<std::uint32_t>::max() - 64) / 2) {
+    throw RunError(path.string() + ": too long for a WAV file");
+  }
+  std::string bytes = header(static_cast<std::uint32_t>(wave.samples.size() * 2),
+                             static_cast<std::uint32_t>(wave.sample_rate));
+  bytes.reserve(bytes.size() + wave.samples.size() * 2);
+  for (const float sample : wave.samples) {
+    if (!std::isfinite(sample)) throw RunError(path.string() + ": a sample is not a finite number");
+    // Times 32768, as reading divides by it: a 16-bit clip read and written is the same clip.
+    const double value = std::clamp(static_cast<double>(sample) * 32768.0, -32768.0, 32767.0);
+    append(bytes, static_cast<std::int16_t>(std::lrint(value)));
+  }
+  write_file_atomically(path, bytes);
+}
+
+}  // namespace higgs

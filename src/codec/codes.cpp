@@ -1,0 +1,40 @@
+#include "higgs/codec/codes.h"
+
+#include <limits>
+#include <span>
+
+#include "higgs/base/error.h"
+#include "higgs/formats/safetensors.h"
+
+namespace higgs {
+
+Codes read_codes(const fs::path& path) {
+  const SafetensorsFile file(path);
+  const std::string where = path.string() + ": tensor 'codes'";
+  const TensorView& view = file.at("codes");
+  if (view.shape.size() != 2 || view.shape[0] < 1 || view.shape[1] < 1) {
+    throw UserError(where + " must have the shape [number of codebooks, number of frames], none of them 0");
+  }
+  Codes codes;
+  codes.num_codebooks = view.shape[0];
+  codes.num_frames = view.shape[1];
+  const std::vector<std::int64_t> values = file.integers("codes");
+  codes.values.reserve(values.size());
+  for (const std::int64_t value : values) {
+    if (value < 0 || value > std::numeric_limits<std::int16_t>::max()) {
+      throw UserError(where + " holds " + std::to_string(value) + ", which is no code");
+    }
+    codes.values.push_back(static_cast<std::int16_t>(value));
+  }
+  return codes;
+}
+
+void write_codes(const fs::path& path, const Codes& codes) {
+  HIGGS_ASSERT(static_cast<std::int64_t>(codes.values.size()) == codes.num_codebooks * codes.num_frames);
+  write_safetensors(path, {{"codes",
+                            DType::kI16,
+                            {codes.num_codebooks, codes.num_frames},
+                            std::as_bytes(std::span(codes.values))}});
+}
+
+}  // namespace higgs

@@ -1,0 +1,122 @@
+#include "higgs/data/code_store.h"
+
+#include <cstdlib>
+
+#include "higgs/audio/waveform.h"
+#include "higgs/base/error.h"
+#include "higgs/base/hash.h"
+#include "higgs/base/log.h"
+#include "higgs/data/base64.h"
+
+namespace higgs {
+
+fs::path default_code_cache() {
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != '\0') {
+    return fs::path(cache) / "higgs_train" / "codes";
+  }
+  const char* home = std::getenv("HOME");
+  return fs::path(home != nullptr ? home : ".") / ".cache" / "higgs_train" / "codes";
+}
+
+CodeStore::CodeStore(CodecOpener open_codec, fs::path cache_folder, std::int64_t num_codebooks,
+                     std::int64_t codebook_size)
+    : open_codec_(std::move(open_codec)),
+      cache_folder_(std::move(cache_folder)),
+      num_codebooks_(num_codebooks),
+      codebook_size_(codebook_size) {}
+
+CodeStore::~CodeStore() = default;
+
+const AudioTokenizer& CodeStore::codec() {
+  if (!codec_) {
+    codec_ = open_codec_();
+    HIGGS_ASSERT(codec_ != nullptr);
+    if (codec_->num_codebooks() != num_codebooks_) {
+      throw UserError("the audio tokenizer has " + std::to_string(codec_->num_codebooks()) +
+                      " codebooks, the base " + std::to_string(num_codebooks_));
+    }
+  }
+  return *codec_;
+}
+
+void CodeStore::check(const Codes& codes, const std::string& where) const {
+  if (codes.num_codebooks != num_codebooks_) {
+    throw UserError(where + ": holds " + std::to_string(codes.num_codebooks) + " codebooks, the base has " +
+                    std::to_string(num_codebooks_));
+  }
+  if (codes.num_frames == 0) throw UserError(where + ": holds no frames");
+  for (const std::int16_t code : codes.values) {
+    if (code < 0 || code >= codebook_size_) {
+      throw UserError(where + ": code " + std::to_string(code) + " is outside the codebook of " +
+                      std::to_string(codebook_size_));
+    }
+  }
+}
+
+fs::path CodeStore::cache_path(const std::string& key) const {
+  return cache_folder_ / key.substr(0, 2) / (key + ".safetensors");
+}
+
+Codes CodeStore::codes(const AudioContent& clip, const fs::path& manifest_folder, const std::string& where) {
+  const bool inline_bytes = clip.raw_audio && (clip.audio_url.empty() || clip.audio_url == "placeholder");
+  if (inline_bytes) return encode_cached(decode_base64(*clip.raw_audio, where), "raw_audio", clip, where);
+  if (clip.audio_url.empty() || clip.audio_url == "placeholder") {
+    throw UserError(where + ": a clip has neither an audio_url nor raw_audio");
+  }
+  if (clip.audio_url.find("://") != std::string::npos) {
+    throw UserError(where + ": audio_url '" + clip.audio_url +
+                    "' is not a local file; download the clip first");
+  }
+  const fs::path path =
+      fs::path(clip.audio_url).is_absolute() ? fs::path(clip.audio_url) : manifest_folder / clip.audio_url;
+  if (!fs::exists(path)) throw UserError(where + ": " + path.string() + ": no such clip");
+  if (path.extension() == ".safetensors") {
+    try {
+      Codes codes = read_codes(path);
+      check(codes, path.string());
+      return codes;
+    } catch (const UserError& error) {
+      throw UserError(where + ": " + error.what());
+    }
+  }
+  const MappedFile file(path);
+  const std::string_view bytes(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  return encode_cached(bytes, path.string(), clip, where);
+}
+
+Codes CodeStore::encode_cached(std::string_view bytes, const std::string& name, const AudioContent& clip,
+                               const std::string& where) {
+  const AudioTokenizer& tokenizer = codec();
+  Hasher hasher;
+  hasher.update(tokenizer.fingerprint()).update(bytes);
+  hasher.update(clip.offset.value_or(-1.0)).update(clip.duration.value_or(-1.0));
+  const fs::path cached = cache_path(hasher.hex());
+  if (fs::exists(cached)) {
+    try {
+      Codes codes = read_codes(cached);
+      check(codes, cached.string());
+      ++num_reused_;
+      return codes;
+    } catch (const UserError& error) {
+      log::warn("{}; encoding the clip again", error.what());
+    }
+  }
+  const Waveform wave = read_audio_bytes(bytes, name, {clip.offset, clip.duration}, where);
+  const auto samples = resample_soxr(wave.samples, wave.sample_rate, tokenizer.sample_rate());
+  Codes codes = tokenizer.encode(samples, where.empty() ? name : where + ": " + name);
+  ++num_encoded_;
+  if (cache_writable_) {
+    try {
+      std::error_code error;
+      fs::create_directories(cached.parent_path(), error);
+      if (error) throw RunError(cached.parent_path().string() + ": " + error.message());
+      write_codes(cached, codes);
+    } catch (const RunError& error) {
+      cache_writable_ = false;
+      log::warn("codes are not cached: {}", error.what());
+    }
+  }
+  return codes;
+}
+
+}  // namespace higgs

@@ -1,0 +1,136 @@
+#include "higgs/data/dataset.h"
+
+#include <map>
+
+#include "higgs/base/error.h"
+#include "higgs/base/log.h"
+
+namespace higgs {
+namespace {
+
+// Positions after expansion: each encoded clip takes its frames + BOS, EOS and the delay's tail.
+std::int64_t expanded_length(const EncodedSample& sample, const SpecialIds& ids) {
+  std::int64_t length = static_cast<std::int64_t>(sample.input_ids.size());
+  std::size_t clip = 0;
+  for (const std::int64_t id : sample.input_ids) {
+    if (id != ids.audio_in && id != ids.audio_out) continue;
+    length +=
+        sample.codes[clip++].num_frames + ids.num_codebooks;  // L = T + 2 + (C - 1), less the placeholder
+  }
+  return length;
+}
+
+constexpr double kFramesPerSecond = 25.0;
+
+// Gathers what generation wants to know of the training data.
+class PromptStatistics {
+ public:
+  explicit PromptStatistics(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+
+  void add(const ChatMLSample& chat, const EncodedSample& sample, const SpecialIds& ids) {
+    std::string system;
+    for (const Message& message : chat.messages) {
+      for (const Content& content : message.contents) {
+        if (message.role == "system" && !content.audio) system += content.text;
+        if (message.role == "user" && !content.audio) text_tokens_ += tokenizer_.encode(content.text).size();
+      }
+    }
+    ++systems_[system];
+    std::size_t clip = 0;
+    for (const std::int64_t id : sample.input_ids) {
+      if (id != ids.audio_in && id != ids.audio_out) continue;
+      if (id == ids.audio_out) frames_ += sample.codes[clip].num_frames;
+      ++clip;
+    }
+  }
+  std::string system_text() const { return systems_.size() == 1 ? systems_.begin()->first : ""; }
+  double seconds_per_text_token() const {
+    return text_tokens_ == 0
+               ? 0.0
+               : static_cast<double>(frames_) / kFramesPerSecond / static_cast<double>(text_tokens_);
+  }
+
+ private:
+  const Tokenizer& tokenizer_;
+  std::map<std::string, std::size_t> systems_;
+  std::size_t text_tokens_ = 0;
+  std::int64_t frames_ = 0;
+};
+
+}  // namespace
+
+Dataset Dataset::load(const fs::path& path, const Tokenizer& tokenizer, CodeStore& store,
+                      const SpecialIds& ids, const DatasetOptions& options) {
+  const Manifest manifest(path);
+  const SampleTokenizer to_tokens(tokenizer);
+  Dataset dataset;
+  PromptStatistics statistics(tokenizer);
+  for (std::size_t i = 0; i < manifest.size(); ++i) {
+    const std::string where = manifest.where(i);
+    try {
+      const ChatMLSample chat = parse_chatml(manifest.line(i), where);
+      TokenizedSample tokens = to_tokens.tokenize(chat, where);
+      check_placeholders(tokens, ids.audio_in, ids.audio_out, where);
+      EncodedSample sample;
+      for (const AudioContent& clip : tokens.audios)
+        sample.codes.push_back(store.codes(clip, manifest.folder(), where));
+      sample.input_ids = std::move(tokens.input_ids);
+      sample.label_ids = std::move(tokens.label_ids);
+      sample.where = where;
+      const std::int64_t length = expanded_length(sample, ids);
+      if (options.max_tokens > 0 && length > options.max_tokens) {
+        const std::string message = where + ": " + std::to_string(length) +
+                                    " tokens, more than --max_tokens " + std::to_string(options.max_tokens);
+        if (!options.skip_too_long)
+          throw UserError(message + "; shorten the sample or give --on_too_long skip");
+        log::warn("{}; skipped", message);
+        ++dataset.num_skipped_;
+        continue;
+      }
+      statistics.add(chat, sample, ids);
+      dataset.lengths_.push_back(length);
+      dataset.samples_.push_back(std::move(sample));
+    } catch (const UserError& error) {
+      if (!options.skip_bad_samples) throw;
+      log::warn("{}; skipped", error.what());
+      ++dataset.num_skipped_;
+    }
+    if (options.progress) options.progress(i + 1, manifest.size());
+  }
+  if (dataset.samples_.empty()) throw UserError(path.string() + ": no usable sample is left");
+  dataset.system_text = statistics.system_text();
+  dataset.seconds_per_text_token = statistics.seconds_per_text_token();
+  return dataset;
+}
+
+Dataset Dataset::split_every(std::size_t k) {
+  Dataset kept, taken;
+  for (std::size_t i = 0; i < samples_.size(); ++i) {
+    Dataset& target = (i + 1) % k == 0 ? taken : kept;
+    target.samples_.push_back(std::move(samples_[i]));
+    target.lengths_.push_back(lengths_[i]);
+  }
+  samples_ = std::move(kept.samples_);
+  lengths_ = std::move(kept.lengths_);
+  return taken;
+}
+
+CollateOptions collate_options(const SpecialIds& ids) {
+  CollateOptions options;
+  options.audio_in_id = ids.audio_in;
+  options.audio_out_id = ids.audio_out;
+  options.pad_id = ids.pad;
+  options.stream_bos_id = ids.stream_bos;
+  options.stream_eos_id = ids.stream_eos;
+  options.return_audio_in_tokens = ids.encode_audio_in;
+  options.num_codebooks = ids.num_codebooks;
+  return options;
+}
+
+PackedBatch make_batch(std::span<const EncodedSample* const> samples, const SpecialIds& ids,
+                       std::int64_t first_sample) {
+  const CollatedBatch batch = collate(samples, collate_options(ids));
+  return pack(batch, {ids.audio_in, ids.audio_out, ids.num_codebooks, first_sample});
+}
+
+}  // namespace higgs

@@ -1,0 +1,127 @@
+#include "higgs/model/config.h"
+
+#include "higgs/base/error.h"
+#include "higgs/base/json.h"
+
+namespace higgs {
+namespace {
+
+// Rope settings stand in `rope_parameters` (transformers 5), or in `rope_theta` + `rope_scaling` (before).
+void read_rope(const JsonObject& fields, ModelConfig& config) {
+  const bool merged = fields.has("rope_parameters");
+  const std::string scaling_key = merged ? "rope_parameters" : "rope_scaling";
+  config.rope_theta =
+      merged ? fields.object(scaling_key).number("rope_theta") : fields.number("rope_theta", 10000.0);
+  if (!fields.has(scaling_key)) return;
+  const JsonObject scaling = fields.object(scaling_key);
+  const std::string type = scaling.string("rope_type", scaling.string("type", "default"));
+  if (type == "default") return;
+  if (type != "llama3") throw UserError(scaling.where() + ": rope_type '" + type + "' is not supported");
+  config.rope_scaling =
+      RopeScaling{scaling.number("factor"), scaling.number("low_freq_factor"),
+                  scaling.number("high_freq_factor"), scaling.number("original_max_position_embeddings")};
+}
+
+// The Llama part, which both layouts share: at the top in HF, under `text_config` in boson.
+void read_decoder(const JsonObject& fields, ModelConfig& config) {
+  config.hidden_size = fields.integer("hidden_size");
+  config.intermediate_size = fields.integer("intermediate_size");
+  config.num_layers = fields.integer("num_hidden_layers");
+  config.num_heads = fields.integer("num_attention_heads");
+  config.num_kv_heads = fields.integer("num_key_value_heads", config.num_heads);
+  config.vocab_size = fields.integer("vocab_size");
+  if (config.num_heads <= 0 || config.hidden_size <= 0 || config.num_layers <= 0 || config.vocab_size <= 0) {
+    throw UserError(fields.where() + ": sizes must be positive");
+  }
+  config.head_dim = fields.integer("head_dim", config.hidden_size / config.num_heads);
+  config.rms_norm_eps = fields.number("rms_norm_eps", 1e-6);
+  if (fields.string("hidden_act", "silu") != "silu")
+    throw UserError(fields.where() + ": hidden_act must be silu");
+  for (const char* key : {"attention_bias", "mlp_bias", "tie_word_embeddings"}) {
+    if (fields.boolean(key, false)) throw UserError(fields.where() + ": " + key + " is not supported");
+  }
+  if (config.num_kv_heads <= 0 || config.num_heads % config.num_kv_heads != 0 || config.head_dim <= 0 ||
+      config.head_dim % 2 != 0 || config.intermediate_size <= 0) {
+    throw UserError(fields.where() + ": head counts or head_dim do not fit together");
+  }
+  read_rope(fields, config);
+}
+
+ModelConfig read_hf(const JsonObject& fields) {
+  ModelConfig config;
+  config.layout = Layout::kHf;
+  read_decoder(fields, config);
+  config.num_codebooks = fields.integer("num_codebooks");
+  config.codebook_rows = fields.integer("codebook_size");
+  config.stream_bos_id = fields.integer("audio_stream_bos_id");
+  config.stream_eos_id = fields.integer("audio_stream_eos_id");
+  config.pad_token_id = fields.integer("pad_token_id");
+  config.audio_out_token_id = fields.integer("audio_token_id");
+  return config;
+}
+
+// Defaults are those of the reference's configuration class, which differ from the released file's values.
+ModelConfig read_boson(const JsonObject& fields) {
+  ModelConfig config;
+  config.layout = Layout::kBoson;
+  read_decoder(fields.object("text_config"), config);
+  const std::string adapter = fields.string("audio_adapter_type", "stack");
+  if (adapter != "dual_ffn_fast_forward" && adapter != "dual_ffn") {
+    throw UserError(fields.where() + ": audio_adapter_type '" + adapter + "' is not supported");
+  }
+  const auto dual = fields.has("audio_dual_ffn_layers") ? fields.integers("audio_dual_ffn_layers")
+                                                        : std::vector<std::int64_t>{};
+  if (static_cast<std::int64_t>(dual.size()) != config.num_layers) {
+    throw UserError(fields.where() +
+                    ": audio_dual_ffn_layers must name every layer; others are not supported yet");
+  }
+  if (fields.boolean("use_audio_out_self_attention", false)) {
+    throw UserError(fields.where() + ": use_audio_out_self_attention is not supported");
+  }
+  if (fields.integer("audio_decoder_proj_num_layers", 0) != 0) {
+    throw UserError(fields.where() + ": audio_decoder_proj_num_layers must be 0");
+  }
+  if (!fields.boolean("skip_audio_tower", false)) {
+    throw UserError(fields.where() + ": skip_audio_tower false (Whisper features) is not supported yet");
+  }
+  if (!fields.boolean("use_delay_pattern", false)) {
+    throw UserError(fields.where() + ": use_delay_pattern must be true");
+  }
+  config.encode_audio_in_tokens = fields.boolean("encode_audio_in_tokens", false);
+  config.num_codebooks = fields.integer("audio_num_codebooks", 12);
+  config.codebook_rows = fields.integer("audio_codebook_size", 1024) + 2;
+  config.stream_bos_id = fields.integer("audio_stream_bos_id", 1024);
+  config.stream_eos_id = fields.integer("audio_stream_eos_id", 1025);
+  config.pad_token_id = fields.integer("pad_token_id", 128001);
+  config.audio_in_token_id = fields.integer("audio_in_token_idx", 128015);
+  config.audio_out_token_id = fields.integer("audio_out_token_idx", 128016);
+  return config;
+}
+
+}  // namespace
+
+ModelConfig read_model_config(const fs::path& folder) {
+  const fs::path path = folder / "config.json";
+  if (!fs::exists(path))
+    throw UserError(path.string() + ": missing; a base checkpoint is a folder with config.json");
+  const Json document = read_json_file(path);
+  const JsonObject fields(document, path.string());
+  const std::string type = fields.string("model_type");
+  ModelConfig config;
+  if (type == "higgs_audio_v2") {
+    config = read_hf(fields);
+  } else if (type == "higgs_audio") {
+    config = read_boson(fields);
+  } else {
+    throw UserError(path.string() + ": model_type '" + type +
+                    "' is not supported (higgs_audio_v2, higgs_audio)");
+  }
+  if (config.num_codebooks <= 0 || config.stream_bos_id < 0 || config.stream_eos_id < 0 ||
+      config.stream_bos_id >= config.codebook_rows || config.stream_eos_id >= config.codebook_rows) {
+    throw UserError(path.string() + ": audio stream ids lie outside the codebook of " +
+                    std::to_string(config.codebook_rows));
+  }
+  return config;
+}
+
+}  // namespace higgs

@@ -1,0 +1,102 @@
+#include "higgs/model/higgs_model.h"
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/linear.h>
+
+#include "higgs/base/error.h"
+
+namespace higgs {
+
+HiggsModel::HiggsModel(const fs::path& folder, at::ScalarType dtype, at::Device device)
+    : folder_(folder), config_(read_model_config(folder)), dtype_(dtype), device_(device) {
+  WeightSource weights(folder, config_.layout, dtype, device);
+  const std::int64_t D = config_.hidden_size;
+  const std::int64_t audio_rows = config_.num_codebooks * config_.codebook_rows;
+  embed_tokens_ =
+      register_buffer("embed_tokens", weights.take("embed_tokens.weight", {config_.vocab_size, D}));
+  audio_embed_ = register_buffer("audio_embed", weights.take("audio_embed.weight", {audio_rows, D}));
+  for (std::int64_t i = 0; i < config_.num_layers; ++i) {
+    const std::string path = "layers." + std::to_string(i);
+    auto layer = std::make_shared<DecoderLayer>(config_, path, weights);
+    layers_.push_back(register_module("layer" + std::to_string(i), std::move(layer)));
+  }
+  norm_ = register_module("norm",
+                          std::make_shared<RmsNorm>(weights.take("norm.weight", {D}), config_.rms_norm_eps));
+  audio_lm_head_ = register_buffer("audio_lm_head", weights.take("audio_lm_head.weight", {audio_rows, D}));
+  text_lm_head_ = weights.take_if_present("text_lm_head.weight", {config_.vocab_size, D});
+  weights.expect_all_taken();
+
+  rope_frequencies_ = rope_frequencies(config_).to(device);
+  codebook_offsets_ =
+      at::arange(config_.num_codebooks, at::TensorOptions(at::kLong).device(device)) * config_.codebook_rows;
+  for (const auto& module : modules()) {
+    if (auto linear = std::dynamic_pointer_cast<LoraLinear>(module)) linears_.push_back(std::move(linear));
+  }
+}
+
+ForwardContext HiggsModel::make_context(const PackedBatch& batch, const ForwardOptions& options) const {
+  ForwardContext context;
+  context.rope = rope_table(rope_frequencies_, batch.positions, dtype_);
+  context.cu_seqlens = batch.cu_seqlens;
+  context.is_audio = batch.is_audio;
+  context.text_rows = batch.text_rows;
+  context.audio_rows = batch.audio_rows;
+  const at::Tensor order = at::cat({batch.text_rows, batch.audio_rows});
+  context.merge_rows = at::empty_like(order).scatter_(0, order, at::arange(order.numel(), order.options()));
+  context.dropout_p = options.dropout_p;
+  context.dropout_key = options.dropout_key;
+  if (options.dropout_p > 0.0) {
+    const auto rows_of = [&](const at::Tensor& rows) {
+      return RowIndex{batch.index.sample.index_select(0, rows), batch.index.position.index_select(0, rows)};
+    };
+    context.all_index = batch.index;
+    context.text_index = rows_of(batch.text_rows);
+    context.audio_index = rows_of(batch.audio_rows);
+  }
+  return context;
+}
+
+// A frame's embedding is the sum of its codebooks' embeddings.
+at::Tensor HiggsModel::embed(const PackedBatch& batch, const at::Tensor& merge_rows) const {
+  const at::Tensor text = embed_tokens_.index_select(0, batch.text_ids);
+  const std::int64_t frames = batch.audio_ids.size(0);
+  const at::Tensor rows = (batch.audio_ids + codebook_offsets_).reshape({-1});
+  const at::Tensor audio =
+      audio_embed_.index_select(0, rows).view({frames, config_.num_codebooks, config_.hidden_size}).sum(1);
+  return at::cat({text, audio}).index_select(0, merge_rows);
+}
+
+at::Tensor HiggsModel::forward(const PackedBatch& batch, const ForwardOptions& options) {
+  HIGGS_ASSERT(options.caches == nullptr || options.caches->size() == layers_.size());
+  const ForwardContext context = make_context(batch, options);
+  at::Tensor x = embed(batch, context.merge_rows);
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    x = layers_[i]->forward(x, context, options.caches != nullptr ? &(*options.caches)[i] : nullptr);
+    if (options.layer_outputs != nullptr) options.layer_outputs->push_back(x);
+  }
+  return norm_->forward(x);
+}
+
+at::Tensor HiggsModel::text_logits(const at::Tensor& hidden) const {
+  HIGGS_ASSERT(has_text_head());
+  return at::linear(hidden, text_lm_head_);
+}
+
+at::Tensor HiggsModel::audio_logits(const at::Tensor& hidden) const {
+  return at::linear(hidden, audio_lm_head_)
+      .view({hidden.size(0), config_.num_codebooks, config_.codebook_rows});
+}
+
+std::vector<KvCache> HiggsModel::make_caches(std::int64_t capacity) const {
+  std::vector<KvCache> caches(layers_.size());
+  for (KvCache& cache : caches) {
+    const auto options = at::TensorOptions(dtype_).device(device_);
+    cache.keys = at::empty({capacity, config_.num_kv_heads, config_.head_dim}, options);
+    cache.values = at::empty_like(cache.keys);
+  }
+  return caches;
+}
+
+}  // namespace higgs

@@ -1,0 +1,121 @@
+#include "higgs/model/layers.h"
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/rsqrt.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/silu.h>
+#include <ATen/ops/where.h>
+
+#include "higgs/base/error.h"
+
+namespace higgs {
+
+RmsNorm::RmsNorm(at::Tensor weight, double eps)
+    : weight_(register_buffer("weight", std::move(weight))), eps_(eps) {}
+
+at::Tensor RmsNorm::normalise(const at::Tensor& x) const {
+  const at::Tensor wide = x.to(at::kFloat);
+  const at::Tensor mean_square = wide.square().mean(-1, /*keepdim=*/true);
+  return (wide * at::rsqrt(mean_square + eps_)).to(x.scalar_type());
+}
+
+Attention::Attention(const ModelConfig& config, const std::string& path, WeightSource& weights)
+    : num_heads_(config.num_heads), num_kv_heads_(config.num_kv_heads), head_dim_(config.head_dim) {
+  const auto linear = [&](const std::string& name, std::int64_t in, std::int64_t out) {
+    const std::string full = path + "." + name;
+    return register_module(name,
+                           std::make_shared<LoraLinear>(full, weights.take(full + ".weight", {out, in})));
+  };
+  const std::int64_t D = config.hidden_size;
+  q_proj_ = linear("q_proj", D, num_heads_ * head_dim_);
+  k_proj_ = linear("k_proj", D, num_kv_heads_ * head_dim_);
+  v_proj_ = linear("v_proj", D, num_kv_heads_ * head_dim_);
+  o_proj_ = linear("o_proj", num_heads_ * head_dim_, D);
+}
+
+// q: [n, H, E]; k, v: [m, G, E] -> [n, H * E]
+at::Tensor Attention::attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                             bool causal) const {
+  const auto heads_first = [](const at::Tensor& x) { return x.transpose(0, 1).unsqueeze(0); };
+  const at::Tensor out =
+      at::scaled_dot_product_attention(heads_first(q), heads_first(k), heads_first(v), {}, 0.0, causal,
+                                       /*scale=*/std::nullopt, /*enable_gqa=*/num_heads_ != num_kv_heads_);
+  return out.squeeze(0).transpose(0, 1).reshape({q.size(0), num_heads_ * head_dim_});
+}
+
+at::Tensor Attention::forward(const at::Tensor& x, const ForwardContext& context, KvCache* cache) {
+  const DropoutContext dropout = context.dropout(context.all_index);
+  const std::int64_t n = x.size(0);
+  const at::Tensor q =
+      apply_rope(q_proj_->forward(x, dropout).view({n, num_heads_, head_dim_}), context.rope);
+  const at::Tensor k =
+      apply_rope(k_proj_->forward(x, dropout).view({n, num_kv_heads_, head_dim_}), context.rope);
+  const at::Tensor v = v_proj_->forward(x, dropout).view({n, num_kv_heads_, head_dim_});
+
+  if (cache != nullptr) {
+    HIGGS_ASSERT(cache->length + n <= cache->keys.size(0) && (n == 1 || cache->length == 0));
+    cache->keys.narrow(0, cache->length, n).copy_(k);
+    cache->values.narrow(0, cache->length, n).copy_(v);
+    cache->length += n;
+    const at::Tensor out = attend(q, cache->keys.narrow(0, 0, cache->length),
+                                  cache->values.narrow(0, 0, cache->length), /*causal=*/n > 1);
+    return o_proj_->forward(out, dropout);
+  }
+  std::vector<at::Tensor> segments;
+  for (std::size_t s = 0; s + 1 < context.cu_seqlens.size(); ++s) {
+    const std::int64_t begin = context.cu_seqlens[s];
+    const std::int64_t size = context.cu_seqlens[s + 1] - begin;
+    if (size == 0) continue;
+    segments.push_back(
+        attend(q.narrow(0, begin, size), k.narrow(0, begin, size), v.narrow(0, begin, size), true));
+  }
+  return o_proj_->forward(segments.size() == 1 ? segments[0] : at::cat(segments), dropout);
+}
+
+Mlp::Mlp(const ModelConfig& config, const std::string& path, WeightSource& weights) {
+  const auto linear = [&](const std::string& name, std::int64_t in, std::int64_t out) {
+    const std::string full = path + "." + name;
+    return register_module(name,
+                           std::make_shared<LoraLinear>(full, weights.take(full + ".weight", {out, in})));
+  };
+  gate_proj_ = linear("gate_proj", config.hidden_size, config.intermediate_size);
+  up_proj_ = linear("up_proj", config.hidden_size, config.intermediate_size);
+  down_proj_ = linear("down_proj", config.intermediate_size, config.hidden_size);
+}
+
+at::Tensor Mlp::forward(const at::Tensor& x, const DropoutContext& dropout) {
+  const at::Tensor gate = at::silu(gate_proj_->forward(x, dropout));
+  return down_proj_->forward(gate * up_proj_->forward(x, dropout), dropout);
+}
+
+DecoderLayer::DecoderLayer(const ModelConfig& config, const std::string& path, WeightSource& weights) {
+  const auto norm = [&](const std::string& name) {
+    at::Tensor weight = weights.take(path + "." + name + ".weight", {config.hidden_size});
+    return register_module(name, std::make_shared<RmsNorm>(std::move(weight), config.rms_norm_eps));
+  };
+  input_layernorm_ = norm("input_layernorm");
+  post_attention_layernorm_ = norm("post_attention_layernorm");
+  audio_input_layernorm_ = norm("audio_input_layernorm");
+  audio_post_attention_layernorm_ = norm("audio_post_attention_layernorm");
+  self_attn_ =
+      register_module("self_attn", std::make_shared<Attention>(config, path + ".self_attn", weights));
+  mlp_ = register_module("mlp", std::make_shared<Mlp>(config, path + ".mlp", weights));
+  audio_mlp_ = register_module("audio_mlp", std::make_shared<Mlp>(config, path + ".audio_mlp", weights));
+}
+
+at::Tensor DecoderLayer::forward(const at::Tensor& x, const ForwardContext& context, KvCache* cache) {
+  const at::Tensor norm_weight =
+      at::where(context.is_audio, audio_input_layernorm_->weight(), input_layernorm_->weight());
+  const at::Tensor normed = norm_weight * input_layernorm_->normalise(x);
+  const at::Tensor h = x + self_attn_->forward(normed, context, cache);
+
+  const at::Tensor text =
+      mlp_->forward(post_attention_layernorm_->forward(h.index_select(0, context.text_rows)),
+                    context.dropout(context.text_index));
+  const at::Tensor audio =
+      audio_mlp_->forward(audio_post_attention_layernorm_->forward(h.index_select(0, context.audio_rows)),
+                          context.dropout(context.audio_index));
+  return h + at::cat({text, audio}).index_select(0, context.merge_rows);
+}
+
+}  // namespace higgs

@@ -1,0 +1,41 @@
+#include "higgs/model/layout.h"
+
+#include <array>
+
+namespace higgs {
+namespace {
+
+struct Row {
+  const char* canonical;
+  const char* hf;
+  const char* boson;
+};
+// Everything outside layers.*
+constexpr std::array<Row, 5> kNames = {{
+    {"embed_tokens.weight", "model.embed_tokens.weight", "embed_tokens.weight"},
+    {"audio_embed.weight", "model.embed_audio_tokens.embed_audio_tokens.weight",
+     "audio_codebook_embeddings.weight"},
+    {"norm.weight", "model.norm.weight", "norm.weight"},
+    {"audio_lm_head.weight", "audio_lm_head.weight", "audio_decoder_proj.audio_lm_head.weight"},
+    {"text_lm_head.weight", "text_lm_head.weight", "audio_decoder_proj.text_lm_head.weight"},
+}};
+
+}  // namespace
+
+std::string stored_name(Layout layout, const std::string& canonical) {
+  for (const Row& row : kNames) {
+    if (canonical == row.canonical) return layout == Layout::kHf ? row.hf : row.boson;
+  }
+  return layout == Layout::kHf ? "model." + canonical : canonical;
+}
+
+std::string adapter_prefix(Layout layout) {
+  return layout == Layout::kHf ? "base_model.model.model." : "base_model.model.";
+}
+
+bool is_ignored(Layout layout, const std::string& stored) {
+  return layout == Layout::kBoson &&
+         (stored == "audio_codebook_weights" || stored.find("rotary_emb.") != std::string::npos);
+}
+
+}  // namespace higgs

@@ -1,0 +1,87 @@
+#include "higgs/train/objective.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+
+#include <numeric>
+
+#include "higgs/base/error.h"
+
+namespace higgs {
+namespace {
+
+// 1 / count, or 0 where nothing is supervised: 0 / 0 must not become NaN.
+double inverse(std::int64_t count) {
+  return count > 0 ? 1.0 / static_cast<double>(count) : 0.0;
+}
+
+double codebook_factor(std::size_t num_codebooks, const ObjectiveOptions& options) {
+  return options.sum_codebooks ? 1.0 : 1.0 / static_cast<double>(num_codebooks);
+}
+
+}  // namespace
+
+void TargetCounts::add(const PackedBatch& batch) {
+  text += batch.num_text_targets;
+  if (audio.empty()) audio.assign(batch.num_audio_targets.size(), 0);
+  for (std::size_t k = 0; k < audio.size(); ++k) audio[k] += batch.num_audio_targets[k];
+}
+
+std::int64_t TargetCounts::audio_total() const {
+  return std::accumulate(audio.begin(), audio.end(), std::int64_t{0});
+}
+
+LossSums loss_sums(const HiggsModel& model, const PackedBatch& batch, const at::Tensor& hidden,
+                   bool with_text) {
+  const auto options = at::TensorOptions(at::kFloat).device(hidden.device());
+  const std::int64_t C = model.config().num_codebooks;
+  LossSums sums{at::zeros({}, options), at::zeros({C}, options)};
+  if (with_text && batch.num_text_targets > 0) {
+    HIGGS_ASSERT(model.has_text_head());
+    const at::Tensor logits =
+        model.text_logits(hidden.index_select(0, batch.text_target_rows)).to(at::kFloat);
+    sums.text = at::cross_entropy_loss(logits, batch.text_targets, {}, at::Reduction::Sum);
+  }
+  if (batch.audio_target_rows.numel() > 0) {
+    const at::Tensor logits =
+        model.audio_logits(hidden.index_select(0, batch.audio_target_rows)).to(at::kFloat);
+    const at::Tensor each = at::cross_entropy_loss(logits.flatten(0, 1), batch.audio_targets.flatten(), {},
+                                                   at::Reduction::None, kIgnore);
+    sums.audio = each.view({-1, C}).sum(0);
+  }
+  return sums;
+}
+
+at::Tensor total_loss(const LossSums& sums, const TargetCounts& counts, const ObjectiveOptions& options) {
+  std::vector<float> factors;
+  const double reduction = codebook_factor(counts.audio.size(), options);
+  for (const std::int64_t count : counts.audio) {
+    factors.push_back(static_cast<float>(options.audio_weight * reduction * inverse(count)));
+  }
+  const at::Tensor weights = at::tensor(factors).to(sums.audio.device());
+  return sums.text * (options.text_weight * inverse(counts.text)) + (sums.audio * weights).sum();
+}
+
+void LossMeter::add(const LossSums& sums) {
+  const at::Tensor text = sums.text.detach().to(at::kDouble), audio = sums.audio.detach().to(at::kDouble);
+  text_ = text_.defined() ? text_ + text : text;
+  audio_ = audio_.defined() ? audio_ + audio : audio;
+}
+
+LossValues LossMeter::values(const TargetCounts& counts, const ObjectiveOptions& options) const {
+  LossValues values;
+  if (!text_.defined()) return values;
+  const at::Tensor audio = audio_.to(at::kCPU);
+  values.text = text_.item<double>() * inverse(counts.text);
+  const double reduction = codebook_factor(counts.audio.size(), options);
+  for (std::size_t k = 0; k < counts.audio.size(); ++k) {
+    values.codebooks.push_back(audio.const_data_ptr<double>()[k] * inverse(counts.audio[k]));
+    values.audio += reduction * values.codebooks.back();
+  }
+  values.total = options.text_weight * values.text + options.audio_weight * values.audio;
+  return values;
+}
+
+}  // namespace higgs

@@ -1,0 +1,158 @@
+// What boson_multimodal's HiggsAudioSampleCollator and delay pattern made of given samples.
+#include <gtest/gtest.h>
+
+#include "higgs/base/json.h"
+#include "higgs/data/collate.h"
+#include "higgs/formats/safetensors.h"
+#include "support/paths.h"
+
+namespace higgs::test {
+namespace {
+
+using Ids = std::vector<std::int64_t>;
+
+IdMatrix matrix(const SafetensorsFile& file, const std::string& name) {
+  const std::vector<std::int64_t>& shape = file.at(name).shape;
+  IdMatrix result(shape.at(shape.size() - 2), shape.back());
+  result.values = file.integers(name);
+  return result;
+}
+
+// Clip `index` of a sample whose clips lie side by side.
+Codes clip(const IdMatrix& all, const Ids& starts, std::size_t index) {
+  const std::int64_t end = index + 1 < starts.size() ? starts[index + 1] : all.cols;
+  Codes codes{all.rows, end - starts[index], {}};
+  for (std::int64_t k = 0; k < all.rows; ++k) {
+    for (std::int64_t t = starts[index]; t < end; ++t) {
+      codes.values.push_back(static_cast<std::int16_t>(all.at(k, t)));
+    }
+  }
+  return codes;
+}
+
+EncodedSample input_sample(const SafetensorsFile& file, std::size_t index) {
+  const std::string in = "in." + std::to_string(index) + ".";
+  EncodedSample sample;
+  sample.input_ids = file.integers(in + "input_ids");
+  if (file.contains(in + "label_ids")) sample.label_ids = file.integers(in + "label_ids");
+  const Ids starts = file.integers(in + "audio_ids_start");
+  for (std::size_t i = 0; i < starts.size(); ++i) {
+    sample.codes.push_back(clip(matrix(file, in + "audio_ids_concat"), starts, i));
+    if (file.contains(in + "audio_label_ids_concat")) {
+      sample.label_codes.push_back(clip(matrix(file, in + "audio_label_ids_concat"), starts, i));
+    }
+  }
+  return sample;
+}
+
+CollateOptions options_of(const Json& params) {
+  CollateOptions options;
+  options.audio_in_id = params.at("audio_in_token_id");
+  options.audio_out_id = params.at("audio_out_token_id");
+  options.pad_id = params.at("pad_token_id");
+  options.stream_bos_id = params.at("audio_stream_bos_id");
+  options.stream_eos_id = params.at("audio_stream_eos_id");
+  options.round_to = params.at("round_to");
+  options.pad_left = params.value("pad_left", false);
+  options.return_audio_in_tokens = params.at("return_audio_in_tokens");
+  if (!params.at("audio_num_codebooks").is_null()) options.num_codebooks = params.at("audio_num_codebooks");
+  options.use_delay_pattern = params.at("use_delay_pattern");
+  options.disable_codes_transform = params.value("disable_audio_codes_transform", false);
+  options.mask_audio_out_label = params.value("mask_audio_out_token_label", true);
+  return options;
+}
+
+void expect_field(const std::optional<IdMatrix>& field, const SafetensorsFile& file,
+                  const std::string& name) {
+  SCOPED_TRACE(name);
+  ASSERT_EQ(field.has_value(), file.contains("out." + name));
+  if (!field) return;
+  const IdMatrix expected = matrix(file, "out." + name);
+  EXPECT_EQ(field->rows, expected.rows);
+  EXPECT_EQ(field->cols, expected.cols);
+  EXPECT_EQ(field->values, expected.values);
+}
+
+void expect_field(const std::optional<Ids>& field, const SafetensorsFile& file, const std::string& name) {
+  SCOPED_TRACE(name);
+  ASSERT_EQ(field.has_value(), file.contains("out." + name));
+  if (!field) return;
+  EXPECT_EQ(*field, file.integers("out." + name));
+}
+
+void expect_batch(const CollatedBatch& batch, const SafetensorsFile& file) {
+  expect_field(batch.input_ids, file, "input_ids");
+  expect_field(batch.attention_mask, file, "attention_mask");
+  expect_field(batch.label_ids, file, "label_ids");
+  expect_field(batch.audio_out_ids, file, "audio_out_ids");
+  expect_field(batch.audio_out_ids_start, file, "audio_out_ids_start");
+  expect_field(batch.audio_out_ids_start_group_loc, file, "audio_out_ids_start_group_loc");
+  expect_field(batch.audio_in_ids, file, "audio_in_ids");
+  expect_field(batch.audio_in_ids_start, file, "audio_in_ids_start");
+  expect_field(batch.label_audio_ids, file, "label_audio_ids");
+}
+
+TEST(CollateGolden, EveryFieldOfEveryBatchIsTheReferencesAndNoSampleIsChanged) {
+  const Json index = parse_json(read_file(golden("boson/collator/index.json")), "index.json");
+  int equal = 0;
+  int refused = 0;
+  for (const Json& entry : index) {
+    const std::string name = entry.at("name");
+    if (name.rfind("whisper_", 0) == 0) continue;  // its branch needs Whisper features
+    SCOPED_TRACE(name);
+    const SafetensorsFile file(golden("boson/collator/cases/" + name + ".safetensors"));
+    std::vector<EncodedSample> samples;
+    for (std::size_t i = 0; i < entry.at("batch").get<std::size_t>(); ++i) {
+      samples.push_back(input_sample(file, i));
+    }
+    std::vector<const EncodedSample*> pointers;
+    for (const EncodedSample& sample : samples) pointers.push_back(&sample);
+    const CollateOptions options = options_of(entry.at("params"));
+    if (entry.at("status") == "raises") {
+      ++refused;
+      EXPECT_NE(user_error([&] { collate(pointers, options); }), "");
+      continue;
+    }
+    ++equal;
+    expect_batch(collate(pointers, options), file);
+    // The reference masks labels in its inputs, so that a second call finds no clip to supervise.
+    expect_batch(collate(pointers, options), file);
+  }
+  EXPECT_EQ(equal, 35);
+  EXPECT_EQ(refused, 2);
+}
+
+TEST(DelayPatternGolden, AppliedAndUndoneAsInTheReference) {
+  const SafetensorsFile file(golden("boson/collator/delay_pattern.safetensors"));
+  int compared = 0;
+  for (const auto& [name, view] : file.tensors()) {
+    if (!name.ends_with(".in") || name.rfind("revert", 0) == 0) continue;
+    SCOPED_TRACE(name);
+    const std::string stem = name.substr(0, name.size() - 3);
+    const std::int64_t batch = view.shape.at(0), rows = view.shape.at(1), cols = view.shape.at(2);
+    const Ids in = file.integers(name);
+    const Ids out = file.integers(stem + ".out");
+    const std::int64_t width = cols + rows - 1;
+    for (std::int64_t b = 0; b < batch; ++b) {
+      IdMatrix codes(rows, cols);
+      std::copy_n(in.begin() + b * rows * cols, rows * cols, codes.values.begin());
+      const IdMatrix delayed = apply_delay_pattern(codes, 1024, 1025);
+      EXPECT_EQ(delayed.cols, width);
+      const Ids expected(out.begin() + b * rows * width, out.begin() + (b + 1) * rows * width);
+      EXPECT_EQ(delayed.values, expected);
+      EXPECT_EQ(revert_delay_pattern(delayed).values, codes.values);
+    }
+    ++compared;
+  }
+  EXPECT_EQ(compared, 9);
+  EXPECT_EQ(apply_delay_pattern(IdMatrix(8, 0), 1024, 1025).values, file.integers("empty.out"));
+  for (const std::string stem : {"revert_arbitrary", "revert_min"}) {
+    const IdMatrix reverted = revert_delay_pattern(matrix(file, stem + ".in"));
+    EXPECT_EQ(reverted.cols, matrix(file, stem + ".out").cols);
+    EXPECT_EQ(reverted.values, file.integers(stem + ".out"));
+  }
+  EXPECT_NE(user_error([&] { revert_delay_pattern(matrix(file, "revert_too_short.in")); }), "");
+}
+
+}  // namespace
+}  // namespace higgs::test
