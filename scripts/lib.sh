@@ -137,7 +137,7 @@ make_torch_environment() {
   flock 8
   if [[ ! -e $venv/.complete ]]; then
     if [[ $(package_of "$venv/bin/python3") == "" ]]; then
-      free_gb=$(df -P -BG "$CACHE" | awk 'NR == 2 { print $4 + 0 }')
+      free_gb=$(df -P -BM "$CACHE" | awk 'NR == 2 { print int($4 / 1024) }')
       [[ $free_gb -ge 8 ]] || die "$CACHE has $free_gb GB free; torch==$TORCH_VERSION needs 8 GB while it is installed"
       say "installing torch==$TORCH_VERSION from PyPI into $venv (about 2.5 GB to fetch; some minutes, once)"
     fi

@@ -47,15 +47,12 @@ float filtered(std::span<const float> samples, const Phase& phase, std::int64_t 
   const std::int64_t begin = std::max<std::int64_t>(0, -first);
   const std::int64_t end =
       std::min<std::int64_t>(static_cast<std::int64_t>(phase.taps.size()), num_samples - first);
-  // A fused multiply-add per tap, in order, as the reference's convolution does on x86: the product of two
-  // floats is exact in double, and the sum is rounded to float.
-  float sum = 0;
+  double sum = 0;
   for (std::int64_t tap = begin; tap < end; ++tap) {
-    sum = static_cast<float>(static_cast<double>(phase.taps[static_cast<std::size_t>(tap)]) *
-                                 static_cast<double>(samples[static_cast<std::size_t>(first + tap)]) +
-                             static_cast<double>(sum));
+    sum += static_cast<double>(phase.taps[static_cast<std::size_t>(tap)]) *
+           static_cast<double>(samples[static_cast<std::size_t>(first + tap)]);
   }
-  return sum;
+  return static_cast<float>(sum);
 }
 
 }  // namespace

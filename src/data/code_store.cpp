@@ -98,7 +98,7 @@ Codes CodeStore::encode_cached(std::string_view bytes, const std::string& name, 
       ++num_reused_;
       return codes;
     } catch (const UserError& error) {
-      log::warn("{}; encoding the clip again", error.what());
+      log::warn(std::string(error.what()) + "; encoding the clip again");
     }
   }
   const Waveform wave = read_audio_bytes(bytes, name, {clip.offset, clip.duration}, where);
@@ -113,7 +113,7 @@ Codes CodeStore::encode_cached(std::string_view bytes, const std::string& name, 
       write_codes(cached, codes);
     } catch (const RunError& error) {
       cache_writable_ = false;
-      log::warn("codes are not cached: {}", error.what());
+      log::warn(std::string("codes are not cached: ") + error.what());
     }
   }
   return codes;

@@ -83,7 +83,7 @@ Dataset Dataset::load(const fs::path& path, const Tokenizer& tokenizer, CodeStor
                                     " tokens, more than --max_tokens " + std::to_string(options.max_tokens);
         if (!options.skip_too_long)
           throw UserError(message + "; shorten the sample or give --on_too_long skip");
-        log::warn("{}; skipped", message);
+        log::warn(message + "; skipped");
         ++dataset.num_skipped_;
         continue;
       }
@@ -92,7 +92,7 @@ Dataset Dataset::load(const fs::path& path, const Tokenizer& tokenizer, CodeStor
       dataset.samples_.push_back(std::move(sample));
     } catch (const UserError& error) {
       if (!options.skip_bad_samples) throw;
-      log::warn("{}; skipped", error.what());
+      log::warn(std::string(error.what()) + "; skipped");
       ++dataset.num_skipped_;
     }
     if (options.progress) options.progress(i + 1, manifest.size());

@@ -31,7 +31,7 @@ HiggsModel::HiggsModel(const fs::path& folder, at::ScalarType dtype, at::Device 
   rope_frequencies_ = rope_frequencies(config_).to(device);
   codebook_offsets_ =
       at::arange(config_.num_codebooks, at::TensorOptions(at::kLong).device(device)) * config_.codebook_rows;
-  for (const auto& module : modules()) {
+  for (const auto& module : modules(/*include_self=*/false)) {
     if (auto linear = std::dynamic_pointer_cast<LoraLinear>(module)) linears_.push_back(std::move(linear));
   }
 }

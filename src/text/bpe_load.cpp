@@ -79,7 +79,8 @@ void BpeModel::read_byte_ids(const JsonObject& model) {
   }
   if (missing == 0) return;  // then an unknown token can't come up, whether unk_token is set or not
   refuse_text_option(model, "unk_token");
-  log::warn("{}: {} of the 256 bytes have no token; text with them loses them", model.where(), missing);
+  log::warn(model.where() + ": " + std::to_string(missing) +
+            " of the 256 bytes have no token; text with them loses them");
 }
 
 void BpeModel::add_merge(std::string_view left, std::string_view right, std::int32_t rank,

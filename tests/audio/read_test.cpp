@@ -223,8 +223,9 @@ TEST(ReadAudio, SurvivesDamagedBytes) {
         ++refused;
       }
     };
-    for (std::size_t i = 0; i < 64; ++i) {
-      attempt(whole.substr(0, i * whole.size() / 64));
+    const std::size_t num_cuts = 64;
+    for (std::size_t i = 0; i < num_cuts; ++i) {
+      attempt(whole.substr(0, i * whole.size() / num_cuts));
       std::string flipped = whole;
       flipped[i * 7 % std::min<std::size_t>(whole.size(), 128)] ^= static_cast<char>(1 << (i % 8));
       attempt(flipped);

@@ -23,16 +23,19 @@ struct ClipRange {
 };
 
 // Reads wav, flac, ogg or mp3 at the file's own rate and mixes the channels to mono (their mean), as
-// librosa.load(path, sr=None, mono=True). UserError naming the path (and `where` = manifest:line when not empty)
-// for a missing file, no audio file, zero samples, more than `kMaxClipSeconds`, non-finite samples, or a range
-// outside the clip.
+// librosa.load(path, sr=None, mono=True). UserError naming the path (and `where` = manifest:line when not
+// empty) for a missing file, no audio file, zero samples, more than `kMaxClipSeconds`, non-finite samples, or
+// a range outside the clip (its end may lie 0.1 s past the clip's, since manifests round; the rest is read,
+// as by librosa).
 Waveform read_audio_file(const fs::path& path, const ClipRange& range = {}, const std::string& where = "");
 // The same from a file's bytes (`name` stands for the path in messages).
 Waveform read_audio_bytes(std::string_view bytes, const std::string& name, const ClipRange& range = {},
                           const std::string& where = "");
 inline constexpr double kMaxClipSeconds = 3600.0;
 
-// soxr HQ, as librosa.resample(res_type="soxr_hq"): ceil(n * to / from) samples; unchanged when the rates agree.
+// soxr HQ, as librosa.resample(res_type="soxr_hq"): ceil(n * (to / from)) samples in librosa's double
+// arithmetic (44100 samples at 44.1 kHz give 24001 at 24 kHz, the last one 0); unchanged when the rates
+// agree.
 std::vector<float> resample_soxr(std::span<const float> samples, int from_rate, int to_rate);
 
 // Windowed-sinc polyphase resampling as torchaudio.functional.resample with its defaults

@@ -1,0 +1,13 @@
+// The ids the data path needs, gathered from a base's configuration and its tokenizer.
+#pragma once
+
+#include "higgs/data/dataset.h"
+#include "higgs/model/config.h"
+#include "higgs/text/tokenizer.h"
+
+namespace higgs {
+
+// UserError when the tokenizer lacks a token the model needs, or configuration and tokenizer disagree.
+SpecialIds special_ids(const ModelConfig& config, const Tokenizer& tokenizer);
+
+}  // namespace higgs
