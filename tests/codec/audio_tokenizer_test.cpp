@@ -66,8 +66,9 @@ TEST_P(EncodeClip, AgreesWithTheReferenceAtEveryStage) {
 }
 
 TEST_P(EncodeClip, AgreesWithTheReferenceFromTheGoldenWaveOn) {
-  if (!file_->contains("wav24k")) GTEST_SKIP() << "this golden has no wave of its own";
-  test::expect_same_codes(golden_codec().encode(file_->floats("wav24k"), "clip"), *file_);
+  // Where the golden has no wave of its own, the clip needs no resampling.
+  const std::vector<float> wave = file_->contains("wav24k") ? file_->floats("wav24k") : wave_;
+  test::expect_same_codes(golden_codec().encode(wave, "clip"), *file_);
 }
 
 TEST_P(EncodeClip, DecodesTheGoldenCodesToTheGoldenWave) {

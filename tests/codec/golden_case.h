@@ -1,6 +1,7 @@
 // A clip encoded by the reference, stage by stage, and how our codes may differ from its.
 #pragma once
 
+#include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <gtest/gtest.h>
 
@@ -15,6 +16,12 @@
 #include "support/paths.h"
 
 namespace higgs::test {
+
+// Small tensors: more threads only wait for one another, and sums could change with their number.
+inline const bool kOneThread = [] {
+  at::set_num_threads(1);
+  return true;
+}();
 
 inline const AudioTokenizer& golden_codec() {
   static const AudioTokenizer codec(golden("hf/codec"));

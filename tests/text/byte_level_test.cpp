@@ -71,7 +71,8 @@ TEST_F(LlamaVocabulary, FindsSpecialTokens) {
 }
 
 TEST_F(LlamaVocabulary, EncodesTheSecondReferencesStrings) {
-  for (const Json& row : read_json_file(golden("hf/tokenizer_golden.json"))["strings"]) {
+  const Json expected = read_json_file(golden("hf/tokenizer_golden.json"));
+  for (const Json& row : expected["strings"]) {
     EXPECT_EQ(tokenizer_->encode(row["text"].get<std::string>()), row["ids_full_vocabulary"].get<Ids>())
         << row["text"];
   }

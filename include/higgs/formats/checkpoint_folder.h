@@ -1,0 +1,45 @@
+// Checkpoint folders: complete or absent. Files are written into a temporary folder beside the final one,
+// listed with sizes and hashes in MANIFEST.json, synced, and the folder renamed into place.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "higgs/base/file.h"
+
+namespace higgs {
+
+// Collects a checkpoint; nothing is visible under the final name until commit().
+class CheckpointWriter {
+ public:
+  // RunError when the temporary folder can't be made.
+  explicit CheckpointWriter(const fs::path& final_folder);
+  ~CheckpointWriter();  // removes the temporary folder unless committed
+  CheckpointWriter(const CheckpointWriter&) = delete;
+  CheckpointWriter& operator=(const CheckpointWriter&) = delete;
+
+  const fs::path& folder() const { return temporary_; }  // write the files here
+  void commit();
+
+ private:
+  fs::path final_, temporary_;
+  bool committed_ = false;
+};
+
+// Why the folder is not a complete checkpoint, or nothing when it is.
+std::optional<std::string> checkpoint_fault(const fs::path& folder);
+
+struct CheckpointEntry {
+  std::int64_t step = 0;
+  fs::path folder;
+};
+
+// Folders named step-NNNNNN in `root`, newest first; complete or not.
+std::vector<CheckpointEntry> list_checkpoints(const fs::path& root);
+
+// "step-000200"
+std::string checkpoint_name(std::int64_t step);
+
+}  // namespace higgs

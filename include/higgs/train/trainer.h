@@ -1,0 +1,102 @@
+// The training loop: steps, validation, checkpoints. What it computes is in objective.h and optimizer.h.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "higgs/data/dataset.h"
+#include "higgs/data/sampler.h"
+#include "higgs/model/adapter.h"
+#include "higgs/train/objective.h"
+#include "higgs/train/optimizer.h"
+
+namespace higgs {
+
+struct TrainerOptions {
+  std::int64_t batch_size = 2;  // samples per micro-batch
+  std::int64_t grad_accum = 1;  // micro-batches per optimizer step
+  double learning_rate = 2e-4;
+  double epochs = 1.0;
+  std::int64_t max_steps = 0;  // 0: as `epochs` says
+  double warmup = 0.03;        // steps when >= 1, else a share of all steps
+  double max_grad_norm = 1.0;
+  AdamWOptions adamw;
+  ObjectiveOptions objective;
+  bool text_loss = true;
+  std::uint64_t seed = 0;
+  std::int64_t log_steps = 10;
+  std::int64_t val_steps = 0;   // 0: at start and end only
+  std::int64_t save_steps = 0;  // 0: at the end only
+  std::int64_t keep_last = 3;
+  fs::path checkpoints;  // folder
+};
+
+struct StepMetrics {
+  std::int64_t step = 0;  // steps done
+  double epoch = 0.0;
+  LossValues loss;
+  double learning_rate = 0.0;
+  double grad_norm = 0.0;
+  std::int64_t tokens = 0;  // real, unpadded, expanded positions since the start of this run
+  double tokens_per_second = 0.0;
+  double seconds = 0.0;  // since the start of this run
+  std::int64_t memory_bytes = 0;
+};
+
+struct EvalMetrics {
+  std::int64_t step = 0;
+  LossValues loss;
+  std::vector<double> accuracy;  // [C] share of supervised codes that are the most likely one
+  std::int64_t tokens = 0;
+  double seconds = 0.0;
+};
+
+// Told what happens; all calls come from the training thread.
+class TrainObserver {
+ public:
+  virtual ~TrainObserver() = default;
+  virtual void on_start(std::int64_t first_step, std::int64_t total_steps) = 0;
+  virtual void on_step(const StepMetrics& metrics, std::int64_t total_steps) = 0;
+  virtual void on_eval(const EvalMetrics& metrics) = 0;
+  virtual void on_checkpoint(std::int64_t step, const fs::path& folder) = 0;
+};
+
+class Trainer {
+ public:
+  // `validation` may be empty (null).
+  Trainer(HiggsModel& model, Adapter& adapter, const Dataset& training, const Dataset* validation,
+          const SpecialIds& ids, const TrainerOptions& options, TrainObserver& observer);
+
+  // Continues from a checkpoint folder. UserError when it is of another run (data, batch, seed, adapter).
+  void resume(const fs::path& checkpoint);
+  // Trains to the end, or until `should_stop` says so after a step; then a checkpoint is saved. True at the
+  // end.
+  bool run(const std::function<bool()>& should_stop);
+
+  EvalMetrics evaluate();
+  std::int64_t total_steps() const { return total_steps_; }
+  std::int64_t step() const { return step_; }
+
+ private:
+  StepMetrics train_step();
+  std::vector<PackedBatch> next_batches();
+  void save_checkpoint();
+  std::string fingerprint() const;
+
+  HiggsModel& model_;
+  Adapter& adapter_;
+  const Dataset& training_;
+  const Dataset* validation_;
+  SpecialIds ids_;
+  TrainerOptions options_;
+  TrainObserver& observer_;
+  AdamW optimizer_;
+  Sampler sampler_;
+  std::int64_t samples_per_step_, total_samples_, total_steps_, warmup_steps_;
+  std::int64_t step_ = 0;
+  std::int64_t tokens_ = 0;
+  double start_seconds_ = 0.0;
+};
+
+}  // namespace higgs

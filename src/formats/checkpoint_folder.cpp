@@ -1,0 +1,101 @@
+#include "higgs/formats/checkpoint_folder.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "higgs/base/error.h"
+#include "higgs/base/hash.h"
+#include "higgs/base/json.h"
+
+namespace higgs {
+namespace {
+
+constexpr const char* kManifest = "MANIFEST.json";
+
+std::string hash_file(const fs::path& path) {
+  const MappedFile file(path);
+  return Hasher().update(file.bytes()).hex();
+}
+
+}  // namespace
+
+CheckpointWriter::CheckpointWriter(const fs::path& final_folder) : final_(final_folder) {
+  temporary_ =
+      final_.parent_path() / (".tmp-" + final_.filename().string() + "." + std::to_string(::getpid()));
+  std::error_code error;
+  fs::remove_all(temporary_, error);
+  fs::create_directories(temporary_, error);
+  if (error) throw RunError(temporary_.string() + ": cannot be made: " + error.message());
+}
+
+CheckpointWriter::~CheckpointWriter() {
+  if (committed_) return;
+  std::error_code ignored;
+  fs::remove_all(temporary_, ignored);
+}
+
+void CheckpointWriter::commit() {
+  nlohmann::ordered_json files = nlohmann::ordered_json::object();
+  std::vector<fs::path> paths;
+  for (const auto& entry : fs::directory_iterator(temporary_)) paths.push_back(entry.path());
+  std::sort(paths.begin(), paths.end());
+  for (const fs::path& path : paths) {
+    files[path.filename().string()] = {{"size", fs::file_size(path)}, {"xxh3_128", hash_file(path)}};
+  }
+  write_file_atomically(temporary_ / kManifest,
+                        nlohmann::ordered_json{{"format", 1}, {"files", files}}.dump(2) + "\n");
+  sync_folder(temporary_);
+  std::error_code error;
+  fs::remove_all(final_, error);
+  fs::rename(temporary_, final_, error);
+  if (error) throw RunError(final_.string() + ": cannot be put in place: " + error.message());
+  committed_ = true;
+  sync_folder(final_.parent_path());
+}
+
+std::optional<std::string> checkpoint_fault(const fs::path& folder) {
+  try {
+    const fs::path manifest = folder / kManifest;
+    if (!fs::exists(manifest)) return "has no MANIFEST.json: it was never finished";
+    const Json document = read_json_file(manifest);
+    const JsonObject files = JsonObject(document, manifest.string()).object("files");
+    for (const auto& [name, entry] : files.json().items()) {
+      const JsonObject fields = files.object(name);
+      if (fs::path(name).filename() != fs::path(name)) return "MANIFEST.json names '" + name + "'";
+      const fs::path path = folder / name;
+      if (!fs::exists(path)) return name + " is missing";
+      if (static_cast<std::int64_t>(fs::file_size(path)) != fields.integer("size"))
+        return name + " has another size";
+      if (hash_file(path) != fields.string("xxh3_128")) return name + " has other bytes than were written";
+    }
+    return std::nullopt;
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+std::vector<CheckpointEntry> list_checkpoints(const fs::path& root) {
+  std::vector<CheckpointEntry> entries;
+  if (!fs::is_directory(root)) return entries;
+  for (const auto& entry : fs::directory_iterator(root)) {
+    const std::string name = entry.path().filename().string();
+    long long step = 0;
+    int used = 0;
+    if (entry.is_directory() && std::sscanf(name.c_str(), "step-%lld%n", &step, &used) == 1 &&
+        static_cast<std::size_t>(used) == name.size() && step >= 0) {
+      entries.push_back({step, entry.path()});
+    }
+  }
+  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.step > b.step; });
+  return entries;
+}
+
+std::string checkpoint_name(std::int64_t step) {
+  char name[32];
+  std::snprintf(name, sizeof name, "step-%06lld", static_cast<long long>(step));
+  return name;
+}
+
+}  // namespace higgs
