@@ -29,11 +29,18 @@ std::string file_with(const std::string& header, std::size_t data_size) {
   return bytes;
 }
 
+// A new file without syncing it; these tests write thousands. Overwriting would make the file system flush as
+// well.
+void put(const fs::path& path, const std::string& bytes) {
+  fs::remove(path);
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
 // The message with which a file of these bytes is refused, without its path.
 std::string refusal(const std::string& bytes) {
   static const TemporaryFolder folder;
   const fs::path path = folder / "x.safetensors";
-  std::ofstream(path, std::ios::binary) << bytes;  // no sync: this is done a thousand times
+  put(path, bytes);
   const std::string message = user_error([&] { SafetensorsFile file(path); });
   EXPECT_EQ(message.rfind(path.string() + ": ", 0), 0u) << message;
   return message.size() > path.string().size() + 2 ? message.substr(path.string().size() + 2) : "";
@@ -304,7 +311,7 @@ TEST(Safetensors, RandomChangesAreReadOrRefused) {
       }
       if (bytes.empty()) bytes = "x";
     }
-    std::ofstream(path, std::ios::binary) << bytes;
+    put(path, bytes);
     try {
       const SafetensorsFile file(path);
       read_everything(file);

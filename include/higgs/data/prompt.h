@@ -1,0 +1,35 @@
+// Prompt forms: what stands before the audio, the same in training and generation.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "higgs/data/chatml.h"
+
+namespace higgs {
+
+inline constexpr const char* kDefaultScene = "Audio is recorded from a quiet room.";
+
+// The system turn: the instruction, and the scene between its marks unless it is empty.
+std::string system_text(const std::string& scene);
+
+// A voice to follow: user(text), assistant(audio) before the text to be spoken.
+struct Reference {
+  AudioContent audio;
+  std::string text;
+};
+
+// system, [user(ref text), assistant(ref audio)], user(text).
+ChatMLSample generation_prompt(const std::string& system, const std::string& text,
+                               const std::optional<Reference>& reference);
+
+// A manifest line up to its last assistant turn, which is what there is to generate. UserError when it has
+// none.
+ChatMLSample prompt_of_sample(const ChatMLSample& sample, const std::string& where);
+
+// Token ids of a prompt with the assistant's header and <|audio_out_bos|> behind it: the next thing is a
+// frame.
+TokenizedSample tokenize_prompt(const ChatMLSample& prompt, const Tokenizer& tokenizer,
+                                const std::string& where);
+
+}  // namespace higgs

@@ -1,0 +1,58 @@
+#include "higgs/data/prompt.h"
+
+#include "higgs/base/error.h"
+
+namespace higgs {
+namespace {
+
+Message text_message(const std::string& role, const std::string& text) {
+  Message message;
+  message.role = role;
+  message.contents.emplace_back();
+  message.contents.back().text = text;
+  return message;
+}
+
+}  // namespace
+
+std::string system_text(const std::string& scene) {
+  const std::string instruction = "Generate audio following instruction.";
+  if (scene.empty()) return instruction;
+  return instruction + "\n\n<|scene_desc_start|>\n" + scene + "\n<|scene_desc_end|>";
+}
+
+ChatMLSample generation_prompt(const std::string& system, const std::string& text,
+                               const std::optional<Reference>& reference) {
+  ChatMLSample prompt;
+  if (!system.empty()) prompt.messages.push_back(text_message("system", system));
+  if (reference) {
+    prompt.messages.push_back(text_message("user", reference->text));
+    Message spoken;
+    spoken.role = "assistant";
+    spoken.contents.emplace_back();
+    spoken.contents.back().audio = reference->audio;
+    prompt.messages.push_back(std::move(spoken));
+  }
+  prompt.messages.push_back(text_message("user", text));
+  return prompt;
+}
+
+ChatMLSample prompt_of_sample(const ChatMLSample& sample, const std::string& where) {
+  ChatMLSample prompt = sample;
+  while (!prompt.messages.empty() && prompt.messages.back().role != "assistant") prompt.messages.pop_back();
+  if (prompt.messages.empty()) throw UserError(where + ": has no assistant turn to generate");
+  prompt.messages.pop_back();
+  return prompt;
+}
+
+TokenizedSample tokenize_prompt(const ChatMLSample& prompt, const Tokenizer& tokenizer,
+                                const std::string& where) {
+  TokenizedSample tokens = tokenize(prompt, tokenizer, where);
+  const auto header = tokenizer.encode("<|start_header_id|>assistant<|end_header_id|>\n\n");
+  tokens.input_ids.insert(tokens.input_ids.end(), header.begin(), header.end());
+  tokens.input_ids.push_back(tokenizer.id_of("<|audio_out_bos|>"));
+  tokens.label_ids.assign(tokens.input_ids.size(), kIgnore);
+  return tokens;
+}
+
+}  // namespace higgs
