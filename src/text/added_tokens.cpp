@@ -59,9 +59,8 @@ void AddedTokens::split_section(std::string_view text, bool normalized,
     }
     if (token->lstrip) begin -= trailing_space(text.substr(0, begin));
     if (token->rstrip) end += leading_space(text.substr(end));
-    begin = std::max(begin, done);
     if (begin > done) sections.push_back({text.substr(done, begin - done)});
-    sections.push_back({text.substr(begin, std::max(begin, end) - begin), token->id});
+    sections.push_back({{}, token->id});
     done = std::max(done, end);
   }
   if (done < text.size()) sections.push_back({text.substr(done)});

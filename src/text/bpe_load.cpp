@@ -92,8 +92,8 @@ void BpeModel::add_merge(std::string_view left, std::string_view right, std::int
     throw UserError(where + ": merge " + std::to_string(rank) + " names '" + std::string(token) +
                     "', which the vocabulary lacks");
   };
-  merges_[pair_key(id_of(left), id_of(right))] = {
-      rank, id_of(merged)};  // of two merges of one pair the later counts
+  const std::int32_t left_id = id_of(left), right_id = id_of(right);
+  merges_[pair_key(left_id, right_id)] = {rank, id_of(merged)};  // of two merges of a pair the later counts
 }
 
 void BpeModel::read_merges(const JsonObject& model) {

@@ -29,6 +29,9 @@ TEST(AddedTokens, NormalizedTokensAreLookedForAfterTheOthers) {
   file["added_tokens"][0]["normalized"] = true;
   EXPECT_EQ(load(file)->encode("abc d"), (Ids{'a', 'b', 257}));
   EXPECT_EQ(load(file)->encode("abc"), (Ids{256}));
+  file = with_tokens({"ab", "ax", "bc"});
+  file["added_tokens"][0]["normalized"] = true;
+  EXPECT_EQ(load(file)->encode("abc"), (Ids{'a', 258}));
 }
 
 TEST(AddedTokens, StripFlagsTakeTheWhiteSpaceBesideTheToken) {
@@ -36,6 +39,8 @@ TEST(AddedTokens, StripFlagsTakeTheWhiteSpaceBesideTheToken) {
   EXPECT_EQ(left->encode("a \n<l> b"), (Ids{'a', 256, ' ', 'b'}));
   const auto right = load(with_tokens({"<r>"}, "rstrip"));
   EXPECT_EQ(right->encode("a <r>\xC2\x85 b"), (Ids{'a', ' ', 256, 'b'}));
+  const auto both = load(with_tokens({"<r>", " s"}, "rstrip"));
+  EXPECT_EQ(both->encode("<r> s"), (Ids{256, 257}));  // the space counts for both
   // U+180E is no white space.
   EXPECT_EQ(right->encode("<r>\xE1\xA0\x8E"), (Ids{256, 0xE1, 0xA0, 0x8E}));
 }

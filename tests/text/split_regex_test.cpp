@@ -27,6 +27,7 @@ TEST(SplitRegex, KeepsWhatLiesBetweenMatches) {
 
 TEST(SplitRegex, EmptyMatchesEnd) {
   EXPECT_EQ(SplitRegex("(?=b)", "here").split("aébb"), (Pieces{"aé", "b", "b"}));
+  EXPECT_EQ(SplitRegex("x?", "here").split("éé"), (Pieces{"é", "é"}));
   EXPECT_EQ(SplitRegex("b*", "here").split("bb"), (Pieces{"bb"}));
 }
 

@@ -31,7 +31,7 @@ AddedToken parse_added_token(const JsonObject& object);
 
 class AddedTokens {
  public:
-  // A stretch of text between added tokens (id -1), or one added token.
+  // A stretch of text between added tokens (id -1), or one added token (its text left out).
   struct Section {
     std::string_view text;
     std::int64_t id = -1;

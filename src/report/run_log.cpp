@@ -1,0 +1,125 @@
+#include "higgs/report/run_log.h"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "higgs/base/error.h"
+#include "higgs/base/log.h"
+#include "higgs/report/html_report.h"
+
+namespace higgs {
+namespace {
+
+using OrderedJson = nlohmann::ordered_json;
+
+std::string duration_text(double seconds) {
+  const auto total = static_cast<long long>(seconds + 0.5);
+  char text[32];
+  if (total >= 3600) {
+    std::snprintf(text, sizeof text, "%lld:%02lld:%02lld", total / 3600, total / 60 % 60, total % 60);
+  } else {
+    std::snprintf(text, sizeof text, "%lld:%02lld", total / 60, total % 60);
+  }
+  return text;
+}
+
+std::string number(const char* format, double value) {
+  char text[48];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
+std::string codebook_text(const LossValues& loss) {
+  std::string text;
+  for (const double value : loss.codebooks) text += (text.empty() ? "" : " ") + number("%.2f", value);
+  return "[" + text + "]";
+}
+
+}  // namespace
+
+std::string metrics_line(const StepMetrics& m) {
+  return OrderedJson{{"kind", "train"},
+                     {"step", m.step},
+                     {"epoch", m.epoch},
+                     {"loss", m.loss.total},
+                     {"loss_text", m.loss.text},
+                     {"loss_audio", m.loss.audio},
+                     {"loss_codebooks", m.loss.codebooks},
+                     {"learning_rate", m.learning_rate},
+                     {"grad_norm", m.grad_norm},
+                     {"tokens", m.tokens},
+                     {"tokens_per_second", m.tokens_per_second},
+                     {"seconds", m.seconds},
+                     {"memory_bytes", m.memory_bytes}}
+      .dump();
+}
+
+std::string metrics_line(const EvalMetrics& m) {
+  return OrderedJson{{"kind", "eval"},
+                     {"step", m.step},
+                     {"loss", m.loss.total},
+                     {"loss_text", m.loss.text},
+                     {"loss_audio", m.loss.audio},
+                     {"loss_codebooks", m.loss.codebooks},
+                     {"accuracy_codebooks", m.accuracy},
+                     {"tokens", m.tokens},
+                     {"seconds", m.seconds}}
+      .dump();
+}
+
+RunLog::RunLog(const fs::path& output_dir, std::int64_t log_steps)
+    : output_dir_(output_dir), log_steps_(log_steps) {}
+
+void RunLog::on_start(std::int64_t first_step, std::int64_t total_steps) {
+  first_step_ = first_step;
+  const fs::path path = output_dir_ / "metrics.jsonl";
+  std::string kept;
+  if (first_step > 0 && fs::exists(path)) {
+    std::istringstream lines(read_file(path));
+    for (std::string line; std::getline(lines, line);) {
+      const auto entry = OrderedJson::parse(line, nullptr, /*allow_exceptions=*/false);
+      if (entry.is_object() && entry.value("step", std::int64_t{-1}) <= first_step) kept += line + "\n";
+    }
+  }
+  write_file_atomically(path, kept);
+  metrics_.open(path, std::ios::app);
+  if (!metrics_) throw RunError(path.string() + ": cannot be written");
+  log::info("training: " + std::to_string(total_steps) + " steps" +
+            (first_step > 0 ? ", continuing after step " + std::to_string(first_step) : ""));
+}
+
+void RunLog::append(const std::string& line) {
+  metrics_ << line << std::endl;
+  if (!metrics_)
+    throw RunError((output_dir_ / "metrics.jsonl").string() + ": cannot be written (disk full?)");
+}
+
+void RunLog::on_step(const StepMetrics& m, std::int64_t total_steps) {
+  append(metrics_line(m));
+  if (m.step % log_steps_ != 0 && m.step != total_steps && m.step != first_step_ + 1) return;
+  const double per_step = m.seconds / static_cast<double>(m.step - first_step_);
+  log::info("step " + std::to_string(m.step) + "/" + std::to_string(total_steps) + " epoch " +
+            number("%.2f", m.epoch) + " loss " + number("%.4f", m.loss.total) + " text " +
+            number("%.4f", m.loss.text) + " audio " + number("%.4f", m.loss.audio) + " " +
+            codebook_text(m.loss) + " lr " + number("%.2e", m.learning_rate) + " grad " +
+            number("%.3f", m.grad_norm) + " " + number("%.0f", m.tokens_per_second) + " tokens/s ETA " +
+            duration_text(per_step * static_cast<double>(total_steps - m.step)));
+}
+
+void RunLog::on_eval(const EvalMetrics& m) {
+  append(metrics_line(m));
+  log::info("validation at step " + std::to_string(m.step) + ": loss " + number("%.4f", m.loss.total) +
+            " text " + number("%.4f", m.loss.text) + " audio " + number("%.4f", m.loss.audio) + " " +
+            codebook_text(m.loss));
+}
+
+void RunLog::on_checkpoint(std::int64_t step, const fs::path& folder) {
+  log::info("checkpoint of step " + std::to_string(step) + ": " + folder.string());
+}
+
+void RunLog::write_report() const {
+  write_file_atomically(output_dir_ / "report.html", html_report(read_file(output_dir_ / "metrics.jsonl")));
+}
+
+}  // namespace higgs
