@@ -1,0 +1,181 @@
+#include "higgs/app/flags.h"
+
+#include <toml++/toml.h>
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <numeric>
+#include <sstream>
+
+#include "higgs/base/error.h"
+
+namespace higgs {
+namespace {
+
+std::string number_text(double value) {
+  std::ostringstream out;
+  out.precision(12);
+  out << value;
+  const std::string text = out.str();
+  return text.find_first_of(".en") == std::string::npos ? text + ".0" : text;
+}
+
+std::string toml_string(const std::string& text) {
+  std::ostringstream out;
+  out << toml::value<std::string>(text);
+  return out.str();
+}
+
+// Levenshtein distance.
+std::size_t distance(const std::string& a, const std::string& b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t above = row[j];
+      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+template <typename T, typename Convert>
+T parse_number(const std::string& text, const std::string& what, const char* kind, Convert convert) {
+  errno = 0;
+  char* end = nullptr;
+  const T value = convert(text.c_str(), &end);
+  if (text.empty() || *end != '\0' || errno == ERANGE)
+    throw UserError(what + ": '" + text + "' is not " + kind);
+  return value;
+}
+
+void check_range(const Flag& flag, double value, const std::string& what) {
+  if (value >= flag.low && value <= flag.high) return;
+  std::string range = "at least " + number_text(flag.low);
+  if (flag.high < std::numeric_limits<double>::infinity()) {
+    range = "between " + number_text(flag.low) + " and " + number_text(flag.high);
+  }
+  throw UserError(what + ": must be " + range);
+}
+
+}  // namespace
+
+Flag& Flag::choose(std::vector<std::string> values) {
+  choices = std::move(values);
+  return *this;
+}
+
+Flag& Flag::range(double lowest, double highest) {
+  low = lowest;
+  high = highest;
+  return *this;
+}
+
+Flag& Flag::require() {
+  required = true;
+  return *this;
+}
+
+std::string Flag::value_text() const {
+  if (const auto* text = std::get_if<std::string*>(&target)) return toml_string(**text);
+  if (const auto* integer = std::get_if<std::int64_t*>(&target)) return std::to_string(**integer);
+  if (const auto* real = std::get_if<double*>(&target)) return number_text(**real);
+  return *std::get<bool*>(target) ? "true" : "false";
+}
+
+bool FlagTable::was_given(const std::string& name) const {
+  return std::any_of(flags_.begin(), flags_.end(),
+                     [&](const Flag& flag) { return flag.name == name && flag.given; });
+}
+
+void FlagTable::set(Flag& flag, const std::string& text, const std::string& where) {
+  const std::string what = where + "--" + flag.name;
+  if (auto* target = std::get_if<std::string*>(&flag.target)) {
+    if (!flag.choices.empty() &&
+        std::find(flag.choices.begin(), flag.choices.end(), text) == flag.choices.end()) {
+      std::string all;
+      for (const std::string& choice : flag.choices) all += (all.empty() ? "" : ", ") + choice;
+      throw UserError(what + ": '" + text + "' is not one of " + all);
+    }
+    **target = text;
+  } else if (auto* integer = std::get_if<std::int64_t*>(&flag.target)) {
+    const auto value = parse_number<std::int64_t>(
+        text, what, "a whole number", [](const char* s, char** end) { return std::strtoll(s, end, 10); });
+    check_range(flag, static_cast<double>(value), what);
+    **integer = value;
+  } else if (auto* real = std::get_if<double*>(&flag.target)) {
+    const auto value = parse_number<double>(text, what, "a number",
+                                            [](const char* s, char** end) { return std::strtod(s, end); });
+    check_range(flag, value, what);
+    **real = value;
+  } else {
+    if (text != "true" && text != "false")
+      throw UserError(what + ": '" + text + "' is neither true nor false");
+    *std::get<bool*>(flag.target) = text == "true";
+  }
+  flag.given = true;
+}
+
+void FlagTable::read_config(const fs::path& path) {
+  toml::table document;
+  try {
+    document = toml::parse(read_file(path, 1 << 20), path.string());
+  } catch (const toml::parse_error& error) {
+    throw UserError(path.string() + ":" + std::to_string(error.source().begin.line) +
+                    ": not valid TOML: " + std::string(error.description()));
+  }
+  for (const auto& [key, node] : document) {
+    const std::string name(key.str());
+    const std::string where = path.string() + ":" + std::to_string(node.source().begin.line) + ": ";
+    const auto flag =
+        std::find_if(flags_.begin(), flags_.end(), [&](const Flag& f) { return f.name == name; });
+    if (flag == flags_.end() || name == "config" || name == "print_config") {
+      const std::string near = nearest(name);
+      throw UserError(where + "unknown key '" + name + "'" +
+                      (near.empty() ? "" : "; did you mean '" + near + "'?"));
+    }
+    if (flag->given) continue;
+    std::ostringstream text;
+    if (node.is_string()) {
+      text << node.value_or(std::string());
+    } else if (node.is_integer() || node.is_floating_point() || node.is_boolean()) {
+      text << toml::node_view<const toml::node>(node);
+    } else {
+      throw UserError(where + "'" + name + "' must be a string, a number, true or false");
+    }
+    set(*flag, text.str(), where);
+  }
+}
+
+void FlagTable::check_required() const {
+  for (const Flag& flag : flags_) {
+    if (flag.required && !flag.given) throw UserError("--" + flag.name + " is missing: " + flag.help);
+  }
+}
+
+std::string FlagTable::to_toml() const {
+  std::string text;
+  for (const Flag& flag : flags_) {
+    if (flag.name != "config" && flag.name != "print_config")
+      text += flag.name + " = " + flag.value_text() + "\n";
+  }
+  return text;
+}
+
+std::string FlagTable::nearest(const std::string& name) const {
+  std::string best;
+  std::size_t best_distance = std::max<std::size_t>(3, name.size() / 3) + 1;
+  for (const Flag& flag : flags_) {
+    const std::size_t d = distance(name, flag.name);
+    if (d < best_distance) {
+      best_distance = d;
+      best = flag.name;
+    }
+  }
+  return best;
+}
+
+}  // namespace higgs
