@@ -1,3 +1,3 @@
-int main() {
-  return 0;
-}
+#include "higgs/app/commands.h"
+
+int main(int argc, char** argv) { return higgs::run_program(argc, argv); }

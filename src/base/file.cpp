@@ -106,6 +106,16 @@ void write_file_atomically(const fs::path& path, std::string_view bytes) {
   sync_folder(path.parent_path());
 }
 
+void check_can_hold_files(const fs::path& folder, const std::string& flag) {
+  fs::path existing = fs::absolute(folder);
+  std::error_code ignored;
+  while (!fs::exists(existing, ignored) && existing.has_relative_path()) existing = existing.parent_path();
+  const std::string what = flag + " " + folder.string() + ": cannot be written: ";
+  if (!fs::is_directory(existing, ignored)) throw UserError(what + existing.string() + " is not a folder");
+  if (::access(existing.c_str(), W_OK | X_OK) != 0)
+    throw UserError(what + existing.string() + ": " + cause());
+}
+
 void make_writable_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);

@@ -8,6 +8,8 @@
 namespace higgs::codec {
 namespace {
 
+constexpr std::int64_t kMaxHop = 1 << 16;  // keeps every length computed from it small
+
 std::int64_t product(const std::vector<std::int64_t>& numbers) {
   std::int64_t result = 1;
   for (const std::int64_t n : numbers) result *= n;
@@ -113,6 +115,11 @@ CodecConfig parse_hf_config(const JsonObject& json) {
   }
   if (json.has("semantic_model_config"))
     config.hubert = parse_hubert_config(json.object("semantic_model_config"));
+  if (config.hop_length() > kMaxHop) {
+    throw UserError(json.where() + ": downsampling_ratios multiply to " +
+                    std::to_string(config.hop_length()) + " samples per frame, more than " +
+                    std::to_string(kMaxHop));
+  }
   if (product(config.decoder_strides) != config.hop_length()) {
     throw UserError(json.where() + ": downsampling_ratios multiply to " +
                     std::to_string(config.hop_length()) + ", upsampling_ratios to " +

@@ -177,6 +177,10 @@ TEST(LoadCodec, RefusesSettingsThatMakeNoSense) {
               HasSubstr("downsampling_ratios multiply to 960, upsampling_ratios to 320"));
   EXPECT_THAT(error_with([](Json& c) { c["acoustic_model_config"]["downsampling_ratios"] = {0}; }),
               HasSubstr("'downsampling_ratios' must be a list of 1 to 8 numbers from 1 to 64"));
+  EXPECT_THAT(error_with([](Json& c) {
+                c["acoustic_model_config"]["downsampling_ratios"] = std::vector<int>(8, 64);
+              }),
+              HasSubstr("samples per frame, more than 65536"));
   EXPECT_THAT(error_with([](Json& c) { c["sample_rate"] = -1; }), HasSubstr("'sample_rate' must be 1 to"));
   EXPECT_THAT(error_with([](Json& c) { c["codebook_size"] = 512; }),
               HasSubstr("codebook.embed' has the shape [1024, 8], [512, any] is expected"));

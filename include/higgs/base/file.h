@@ -40,6 +40,10 @@ void write_file_atomically(const fs::path& path, std::string_view bytes);
 // Flushes a folder's entries to disk. RunError on failure.
 void sync_folder(const fs::path& folder);
 
+// UserError, `flag` in front, unless `folder` is one, or could be made, and files can be written in it. Makes
+// nothing.
+void check_can_hold_files(const fs::path& folder, const std::string& flag);
+
 // Creates `folder` (and parents) and proves that files can be written there. UserError if not.
 void make_writable_folder(const fs::path& folder);
 

@@ -1,0 +1,210 @@
+#include "higgs/model/generate.h"
+
+#include <cstdio>
+#include <optional>
+#include <sstream>
+
+#include "higgs/app/base_model.h"
+#include "higgs/app/command_line.h"
+#include "higgs/app/commands.h"
+#include "higgs/app/prompt_file.h"
+#include "higgs/audio/waveform.h"
+#include "higgs/base/error.h"
+#include "higgs/base/json.h"
+#include "higgs/base/log.h"
+#include "higgs/data/prompt.h"
+#include "higgs/kernels/philox.h"
+#include "higgs/model/adapter.h"
+
+namespace higgs {
+namespace {
+
+struct GenerateOptions {
+  BaseOptions base;
+  std::string adapter, text, text_file, manifest, ref_audio, ref_text, scene = kDefaultScene, out, out_codes,
+                                                                       config;
+  SamplingOptions sampling;
+  std::int64_t seed = 0;
+  double max_seconds = 0.0;
+  bool print_config = false;
+
+  FlagTable table() {
+    FlagTable t;
+    t.add("out", out, "WAV to write; with several prompts a number goes before its ending").require();
+    t.add("text", text, "what to say");
+    t.add("text_file", text_file, "file with one text a line");
+    t.add("manifest", manifest, "JSONL ChatML: each line's last assistant turn is spoken");
+    base.describe(t);
+    t.add("adapter", adapter, "PEFT folder; default: the base alone");
+    t.add("ref_audio", ref_audio, "clip of the voice to follow");
+    t.add("ref_text", ref_text, "what is said in it");
+    t.add("scene", scene,
+          "scene in the system turn; '' leaves it out; default: as the adapter was trained, else this");
+    t.add("greedy", sampling.greedy, "always the most likely code");
+    t.add("temperature", sampling.temperature, "of sampling; default: the base's generation_config.json")
+        .range(1e-3, 100);
+    t.add("top_k", sampling.top_k, "sample among so many codes; 0: all").range(0);
+    t.add("top_p", sampling.top_p, "sample among the likeliest codes of this share").range(1e-6, 1.0);
+    t.add("ras_window", sampling.ras_window, "frames that repetition-aware sampling looks back on; 0: off")
+        .range(0);
+    t.add("ras_repeats", sampling.ras_repeats, "hits in them that have a code drawn again").range(1);
+    t.add("seed", seed, "of sampling").range(0);
+    t.add("max_seconds", max_seconds, "stop there at the latest; 0: 4 times the usual length, at least 10 s")
+        .range(0.0);
+    t.add("out_codes", out_codes, "safetensors for the codes");
+    t.add("config", config, "TOML file with these settings; flags beat it");
+    t.add("print_config", print_config, "print the settings as TOML and end");
+    return t;
+  }
+};
+
+struct Prompt {
+  ChatMLSample chat;
+  fs::path folder;  // relative clip paths start here
+  std::string where;
+  std::size_t text_tokens = 0;
+};
+
+// The base's own sampling settings, where no flag was given.
+void apply_generation_config(const fs::path& base, const FlagTable& table, SamplingOptions& sampling) {
+  const fs::path path = base / "generation_config.json";
+  if (!fs::exists(path)) return;
+  const Json document = read_json_file(path);
+  const JsonObject fields(document, path.string());
+  if (!table.was_given("temperature"))
+    sampling.temperature = fields.number("temperature", sampling.temperature);
+  if (!table.was_given("top_k")) sampling.top_k = fields.integer("top_k", sampling.top_k);
+  if (!table.was_given("top_p")) sampling.top_p = fields.number("top_p", sampling.top_p);
+  if (!table.was_given("ras_window"))
+    sampling.ras_window = fields.integer("ras_win_len", sampling.ras_window);
+  if (!table.was_given("ras_repeats")) {
+    sampling.ras_repeats = fields.integer("ras_win_max_num_repeat", sampling.ras_repeats);
+  }
+}
+
+std::vector<std::string> texts_of(const GenerateOptions& options) {
+  if (options.text_file.empty()) return {options.text};
+  std::vector<std::string> texts;
+  std::istringstream lines(read_file(options.text_file));
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (!line.empty()) texts.push_back(line);
+  }
+  if (texts.empty()) throw UserError("--text_file " + options.text_file + ": holds no text");
+  return texts;
+}
+
+std::size_t count_text_tokens(const ChatMLSample& chat, const Tokenizer& tokenizer) {
+  if (chat.messages.empty()) return 0;
+  std::size_t count = 0;
+  for (const Content& content : chat.messages.back().contents) count += tokenizer.encode(content.text).size();
+  return count;
+}
+
+std::vector<Prompt> make_prompts(const GenerateOptions& options, const std::string& system,
+                                 const Tokenizer& tokenizer) {
+  std::vector<Prompt> prompts;
+  if (!options.manifest.empty()) {
+    const Manifest manifest(options.manifest);
+    for (std::size_t i = 0; i < manifest.size(); ++i) {
+      const std::string where = manifest.where(i);
+      const ChatMLSample chat = prompt_of_sample(parse_chatml(manifest.line(i), where), where);
+      prompts.push_back({chat, manifest.folder(), where, count_text_tokens(chat, tokenizer)});
+    }
+    return prompts;
+  }
+  std::optional<Reference> reference;
+  if (!options.ref_audio.empty()) {
+    reference.emplace();
+    reference->audio.audio_url = options.ref_audio;
+    reference->text = options.ref_text;
+  }
+  for (const std::string& text : texts_of(options)) {
+    const ChatMLSample chat = generation_prompt(system, text, reference);
+    prompts.push_back({chat, "", "prompt", count_text_tokens(chat, tokenizer)});
+  }
+  return prompts;
+}
+
+fs::path numbered(const fs::path& path, std::size_t index, std::size_t count) {
+  if (count == 1) return path;
+  char number[24];
+  std::snprintf(number, sizeof number, "_%03zu", index);
+  return path.parent_path() / (path.stem().string() + number + path.extension().string());
+}
+
+// REFERENCE: 4 times the training set's seconds per text token, else a second per five tokens; at least 10 s.
+std::int64_t frame_limit(const GenerateOptions& options, const Prompt& prompt,
+                         const std::optional<PromptFile>& trained) {
+  constexpr double kFramesPerSecond = 25.0;
+  double seconds = options.max_seconds;
+  if (seconds <= 0.0) {
+    const double per_token =
+        trained && trained->seconds_per_text_token > 0.0 ? trained->seconds_per_text_token : 0.2;
+    seconds = std::max(10.0, 4.0 * per_token * static_cast<double>(prompt.text_tokens));
+  }
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(seconds * kFramesPerSecond));
+}
+
+void speak(BaseModel& base, const AudioTokenizer& codec, const Prompt& prompt, const GenerateOptions& options,
+           std::int64_t max_frames, const fs::path& wav, const fs::path& codes_file) {
+  const TokenizedSample tokens = tokenize_prompt(prompt.chat, base.tokenizer(), prompt.where);
+  check_placeholders(tokens, base.ids().audio_in, base.ids().audio_out, prompt.where);
+  EncodedSample sample;
+  sample.input_ids = tokens.input_ids;
+  for (const AudioContent& clip : tokens.audios) {
+    sample.codes.push_back(base.codes().codes(clip, prompt.folder, prompt.where));
+  }
+  const GeneratedClip clip = generate(base.model(), sample, base.ids(), options.sampling, max_frames);
+  if (clip.codes.num_frames == 0)
+    throw RunError(prompt.where + ": the model said nothing (no frame before its EOS)");
+  write_wav(wav, {codec.decode(clip.codes), codec.sample_rate()});
+  if (!codes_file.empty()) write_codes(codes_file, clip.codes);
+  char seconds[32];
+  std::snprintf(seconds, sizeof seconds, "%.2f", static_cast<double>(clip.codes.num_frames) / 25.0);
+  log::info(wav.string() + ": " + seconds + " s, " + (clip.stopped ? "stopped by itself" : "did not stop"));
+}
+
+int generate_all(GenerateOptions& options, const FlagTable& table) {
+  const int sources = !options.text.empty() + !options.text_file.empty() + !options.manifest.empty();
+  if (sources != 1) throw UserError("give one of --text, --text_file and --manifest");
+  if (!options.ref_audio.empty() && options.ref_text.empty()) {
+    throw UserError("--ref_audio needs --ref_text: what is said in the clip");
+  }
+  check_can_hold_files(fs::absolute(options.out).parent_path(), "--out");
+  BaseModel base(options.base);
+  apply_generation_config(base.folder(), table, options.sampling);
+
+  std::optional<PromptFile> trained;
+  std::optional<Adapter> adapter;
+  if (!options.adapter.empty()) {
+    trained = read_prompt_file(options.adapter);
+    adapter.emplace(base.model(), fs::path(options.adapter));
+  }
+  const bool as_trained = trained && !trained->system_text.empty() && !table.was_given("scene");
+  const std::vector<Prompt> prompts =
+      make_prompts(options, as_trained ? trained->system_text : system_text(options.scene), base.tokenizer());
+  make_writable_folder(fs::absolute(options.out).parent_path());
+  const AudioTokenizer& codec = base.codes().codec();
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    options.sampling.seed = mix_key(static_cast<std::uint64_t>(options.seed), i);
+    const fs::path codes =
+        options.out_codes.empty() ? fs::path() : numbered(options.out_codes, i, prompts.size());
+    speak(base, codec, prompts[i], options, frame_limit(options, prompts[i], trained),
+          numbered(options.out, i, prompts.size()), codes);
+  }
+  return 0;
+}
+
+}  // namespace
+
+int generate_command(const std::vector<std::string>& arguments) {
+  GenerateOptions options;
+  FlagTable table = options.table();
+  const CommandText text{"generate",
+                         "Speaks text with the base, or with base and adapter, and writes WAV files."};
+  if (!parse_command_line(text, arguments, table)) return 0;
+  return generate_all(options, table);
+}
+
+}  // namespace higgs

@@ -1,0 +1,275 @@
+// `inspect`: the program's window for checking. Each stage writes what the model sees as tensors whose names
+// are a contract (docs/inspect.md).
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/tensor.h>
+
+#include <cstring>
+#include <optional>
+#include <sstream>
+
+#include "higgs/app/base_model.h"
+#include "higgs/app/command_line.h"
+#include "higgs/app/commands.h"
+#include "higgs/audio/waveform.h"
+#include "higgs/base/error.h"
+#include "higgs/base/json.h"
+#include "higgs/base/log.h"
+#include "higgs/model/adapter.h"
+#include "higgs/train/objective.h"
+#include "tensor_output.h"
+
+namespace higgs {
+namespace {
+
+struct InspectOptions {
+  BaseOptions base;
+  std::string manifest, adapter, out, text_file, codes, codebook_reduction = "mean";
+  std::int64_t batch_size = 0, line = 0;
+  bool features = false, grads = false;
+
+  FlagTable table() {
+    FlagTable t;
+    t.add("out", out, "safetensors file to write").require();
+    base.device = "cpu";
+    base.describe(t);
+    t.add("manifest", manifest, "JSONL ChatML (tokens, codes, collate, forward)");
+    t.add("adapter", adapter, "PEFT folder (forward)");
+    t.add("batch_size", batch_size, "the manifest's first so many lines; 0: all").range(0);
+    t.add("line", line, "only this line of the manifest, counted from 1; 0: as batch_size says").range(0);
+    t.add("text_file", text_file, "file of JSON strings, one a line (text)");
+    t.add("codes", codes, "safetensors with codes [8, T] (decode)");
+    t.add("features", features, "the codec's intermediate values too (codes)");
+    t.add("grads", grads, "gradients of the loss for every adapter tensor (forward)");
+    t.add("codebook_reduction", codebook_reduction, "of the codebooks' losses (forward)")
+        .choose({"mean", "sum"});
+    return t;
+  }
+};
+
+void need(const std::string& value, const char* flag, const char* stage) {
+  if (value.empty()) throw UserError(std::string("inspect ") + stage + " needs --" + flag);
+}
+
+// Indices of the manifest's samples that are asked for.
+std::vector<std::size_t> chosen_samples(const Manifest& manifest, const InspectOptions& options) {
+  std::vector<std::size_t> chosen;
+  for (std::size_t i = 0; i < manifest.size(); ++i) {
+    const std::string where = manifest.where(i);
+    const bool wanted =
+        options.line == 0
+            ? options.batch_size == 0 || chosen.size() < static_cast<std::size_t>(options.batch_size)
+            : where == manifest.path().string() + ":" + std::to_string(options.line);
+    if (wanted) chosen.push_back(i);
+  }
+  if (chosen.empty())
+    throw UserError(manifest.path().string() + ": has no sample at line " + std::to_string(options.line));
+  return chosen;
+}
+
+struct ChosenSample {
+  TokenizedSample tokens;
+  std::string where;
+};
+
+std::vector<ChosenSample> tokenized(const BaseModel& base, const Manifest& manifest,
+                                    const InspectOptions& options) {
+  std::vector<ChosenSample> samples;
+  for (const std::size_t i : chosen_samples(manifest, options)) {
+    const std::string where = manifest.where(i);
+    samples.push_back({tokenize(parse_chatml(manifest.line(i), where), base.tokenizer(), where), where});
+  }
+  return samples;
+}
+
+std::vector<EncodedSample> encoded(BaseModel& base, const Manifest& manifest, const InspectOptions& options) {
+  std::vector<EncodedSample> samples;
+  for (ChosenSample& chosen : tokenized(base, manifest, options)) {
+    check_placeholders(chosen.tokens, base.ids().audio_in, base.ids().audio_out, chosen.where);
+    EncodedSample sample;
+    for (const AudioContent& clip : chosen.tokens.audios) {
+      sample.codes.push_back(base.codes().codes(clip, manifest.folder(), chosen.where));
+    }
+    sample.input_ids = std::move(chosen.tokens.input_ids);
+    sample.label_ids = std::move(chosen.tokens.label_ids);
+    sample.where = chosen.where;
+    samples.push_back(std::move(sample));
+  }
+  return samples;
+}
+
+std::vector<const EncodedSample*> pointers(const std::vector<EncodedSample>& samples) {
+  std::vector<const EncodedSample*> all;
+  for (const EncodedSample& sample : samples) all.push_back(&sample);
+  return all;
+}
+
+at::Tensor matrix(const IdMatrix& ids) {
+  at::Tensor tensor = at::empty({ids.rows, ids.cols}, at::kLong);
+  if (!ids.values.empty()) std::memcpy(tensor.mutable_data_ptr(), ids.values.data(), tensor.nbytes());
+  return tensor;
+}
+
+void inspect_text(const InspectOptions& options, TensorOutput& out) {
+  need(options.text_file, "text_file", "text");
+  const BaseModel base(options.base);
+  std::vector<std::int64_t> ids, starts;
+  std::istringstream lines(read_file(options.text_file));
+  std::size_t number = 0;
+  for (std::string line; std::getline(lines, line);) {
+    ++number;
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    const std::string where = options.text_file + ":" + std::to_string(number);
+    const Json text = parse_json(line, where);
+    if (!text.is_string()) throw UserError(where + ": must be one JSON string");
+    starts.push_back(static_cast<std::int64_t>(ids.size()));
+    const auto encoded_text = base.tokenizer().encode(text.get<std::string>());
+    ids.insert(ids.end(), encoded_text.begin(), encoded_text.end());
+  }
+  out.add("ids", ids);
+  out.add("starts", starts);
+}
+
+void inspect_tokens(const InspectOptions& options, TensorOutput& out) {
+  need(options.manifest, "manifest", "tokens");
+  const BaseModel base(options.base);
+  const Manifest manifest(options.manifest);
+  std::size_t i = 0;
+  for (const ChosenSample& sample : tokenized(base, manifest, options)) {
+    const std::string index = std::to_string(i++);
+    out.add("input_ids." + index, sample.tokens.input_ids);
+    out.add("label_ids." + index, sample.tokens.label_ids);
+    if (sample.tokens.speaker) out.add_metadata("speaker." + index, *sample.tokens.speaker);
+    Json urls = Json::array();
+    for (const AudioContent& audio : sample.tokens.audios) urls.push_back(audio.audio_url);
+    out.add_metadata("audio." + index, urls.dump());
+  }
+}
+
+void add_features(const std::string& index, const CodecFeatures& features, TensorOutput& out) {
+  out.add("wave24." + index, features.wave24);
+  out.add("wave16." + index, features.wave16);
+  out.add("semantic." + index, features.semantic);
+  out.add("acoustic." + index, features.acoustic);
+  out.add("margin." + index, features.margin);
+}
+
+at::Tensor codes_tensor(const Codes& codes) {
+  IdMatrix ids(codes.num_codebooks, codes.num_frames);
+  ids.values.assign(codes.values.begin(), codes.values.end());
+  return matrix(ids);
+}
+
+// Clips in the order of their samples, numbered through.
+void inspect_codes(const InspectOptions& options, TensorOutput& out) {
+  need(options.manifest, "manifest", "codes");
+  BaseModel base(options.base);
+  const Manifest manifest(options.manifest);
+  std::size_t i = 0;
+  for (const ChosenSample& sample : tokenized(base, manifest, options)) {
+    for (const AudioContent& clip : sample.tokens.audios) {
+      const std::string index = std::to_string(i++);
+      const fs::path path = fs::path(clip.audio_url).is_absolute() ? fs::path(clip.audio_url)
+                                                                   : manifest.folder() / clip.audio_url;
+      const bool features = options.features && path.extension() != ".safetensors" && !clip.audio_url.empty();
+      if (features) {
+        const Waveform wave = read_audio_file(path, {clip.offset, clip.duration}, sample.where);
+        const AudioTokenizer& codec = base.codes().codec();
+        CodecFeatures values;
+        const auto samples = resample_soxr(wave.samples, wave.sample_rate, codec.sample_rate());
+        out.add("codes." + index, codes_tensor(codec.encode(samples, sample.where, &values)));
+        add_features(index, values, out);
+      } else {
+        out.add("codes." + index, codes_tensor(base.codes().codes(clip, manifest.folder(), sample.where)));
+      }
+      out.add_metadata("clip." + index, clip.audio_url);
+    }
+  }
+}
+
+void inspect_decode(const InspectOptions& options, TensorOutput& out) {
+  need(options.codes, "codes", "decode");
+  const BaseModel base(options.base);
+  const std::vector<float> wave = base.open_codec()->decode(read_codes(options.codes));
+  out.add("wave.0", at::tensor(wave));
+}
+
+void inspect_collate(const InspectOptions& options, TensorOutput& out) {
+  need(options.manifest, "manifest", "collate");
+  BaseModel base(options.base);
+  const Manifest manifest(options.manifest);
+  const auto samples = encoded(base, manifest, options);
+  const auto all = pointers(samples);
+  const CollatedBatch batch = collate(all, collate_options(base.ids()));
+  out.add("input_ids", matrix(batch.input_ids));
+  out.add("attention_mask", matrix(batch.attention_mask));
+  if (batch.label_ids) out.add("label_ids", matrix(*batch.label_ids));
+  out.add("audio_out_ids", matrix(batch.audio_out_ids));
+  out.add("audio_out_ids_start", batch.audio_out_ids_start);
+  if (batch.audio_out_ids_start_group_loc)
+    out.add("audio_out_ids_start_group_loc", *batch.audio_out_ids_start_group_loc);
+  if (batch.audio_in_ids) out.add("audio_in_ids", matrix(*batch.audio_in_ids));
+  if (batch.audio_in_ids_start) out.add("audio_in_ids_start", *batch.audio_in_ids_start);
+  if (batch.label_audio_ids) out.add("label_audio_ids", matrix(*batch.label_audio_ids));
+}
+
+void inspect_forward(const InspectOptions& options, TensorOutput& out) {
+  need(options.manifest, "manifest", "forward");
+  if (options.grads) need(options.adapter, "adapter", "forward --grads");
+  BaseModel base(options.base);
+  const Manifest manifest(options.manifest);
+  const auto samples = encoded(base, manifest, options);
+  const auto all = pointers(samples);
+  const PackedBatch batch = make_batch(all, base.ids(), 0).to(base.device());
+  HiggsModel& model = base.model();
+  std::optional<Adapter> adapter;
+  if (!options.adapter.empty()) adapter.emplace(model, fs::path(options.adapter));
+
+  const at::AutoGradMode grad_mode(options.grads);
+  ObjectiveOptions objective;
+  objective.sum_codebooks = options.codebook_reduction == "sum";
+  TargetCounts counts;
+  counts.add(batch);
+  const at::Tensor hidden = model.forward(batch);
+  const LossSums sums = loss_sums(model, batch, hidden, model.has_text_head());
+  if (options.grads) {
+    total_loss(sums, counts, objective).backward();
+    for (const AdapterTensor& tensor : adapter->tensors()) out.add("grad." + tensor.key, tensor.grad);
+  }
+  LossMeter meter;
+  meter.add(sums);
+  const LossValues loss = meter.values(counts, objective);
+  out.add("hidden", hidden);
+  if (model.has_text_head()) out.add("text_logits", model.text_logits(hidden));
+  out.add("audio_logits", model.audio_logits(hidden.index_select(0, batch.audio_out_rows)));
+  out.add("kind", batch.kind.to(at::kLong));
+  out.add("text_labels", batch.text_labels);
+  out.add("audio_labels", batch.audio_labels);
+  out.add("loss", at::tensor(loss.total, at::kFloat).squeeze());
+  out.add("loss_text", at::tensor(loss.text, at::kFloat).squeeze());
+  out.add("loss_audio", at::tensor(loss.codebooks, at::kDouble).to(at::kFloat));
+}
+
+}  // namespace
+
+int inspect_command(const std::vector<std::string>& arguments) {
+  InspectOptions options;
+  FlagTable table = options.table();
+  Positional stage{"STAGE", "what to write", {"text", "tokens", "codes", "decode", "collate", "forward"}, ""};
+  const CommandText text{"inspect", "Writes what the model sees at one stage as tensors; dropout off."};
+  if (!parse_command_line(text, arguments, table, &stage)) return 0;
+  check_can_hold_files(fs::absolute(options.out).parent_path(), "--out");
+
+  TensorOutput out;
+  if (stage.value == "text") inspect_text(options, out);
+  if (stage.value == "tokens") inspect_tokens(options, out);
+  if (stage.value == "codes") inspect_codes(options, out);
+  if (stage.value == "decode") inspect_decode(options, out);
+  if (stage.value == "collate") inspect_collate(options, out);
+  if (stage.value == "forward") inspect_forward(options, out);
+  out.write(options.out);
+  log::info(options.out + ": " + std::to_string(out.size()) + " tensors");
+  return 0;
+}
+
+}  // namespace higgs

@@ -1,0 +1,24 @@
+#include "higgs/app/prompt_file.h"
+
+#include "higgs/base/json.h"
+
+namespace higgs {
+namespace {
+constexpr const char* kName = "higgs_prompt.json";
+}
+
+void write_prompt_file(const fs::path& adapter_folder, const PromptFile& prompt) {
+  const nlohmann::ordered_json document = {{"system_text", prompt.system_text},
+                                           {"seconds_per_text_token", prompt.seconds_per_text_token}};
+  write_file_atomically(adapter_folder / kName, document.dump(2) + "\n");
+}
+
+std::optional<PromptFile> read_prompt_file(const fs::path& adapter_folder) {
+  const fs::path path = adapter_folder / kName;
+  if (!fs::exists(path)) return std::nullopt;
+  const Json document = read_json_file(path);
+  const JsonObject fields(document, path.string());
+  return PromptFile{fields.string("system_text", ""), fields.number("seconds_per_text_token", 0.0)};
+}
+
+}  // namespace higgs

@@ -1,0 +1,147 @@
+#include <algorithm>
+#include <optional>
+
+#include "higgs/app/command_line.h"
+#include "higgs/app/commands.h"
+#include "higgs/app/prompt_file.h"
+#include "higgs/base/error.h"
+#include "higgs/base/log.h"
+#include "higgs/formats/checkpoint_folder.h"
+#include "higgs/kernels/device.h"
+#include "higgs/report/run_log.h"
+#include "stop_signal.h"
+#include "train_options.h"
+
+namespace higgs {
+namespace {
+
+// The checkpoint to continue from, or "" to start anew. UserError when output_dir holds something else.
+fs::path checkpoint_to_resume(const TrainOptions& options) {
+  const fs::path output(options.output_dir);
+  if (options.resume != "auto" && options.resume != "none") return options.resume;
+  const bool occupied = fs::exists(output) && !(fs::is_directory(output) && fs::is_empty(output));
+  if (!occupied || options.overwrite) return "";
+  if (options.resume == "auto") {
+    for (const CheckpointEntry& entry : list_checkpoints(output / "checkpoints")) {
+      const auto fault = checkpoint_fault(entry.folder);
+      if (!fault) return entry.folder;
+      log::warn(entry.folder.string() + ": passed over: " + *fault);
+    }
+  }
+  throw UserError("--output_dir " + output.string() +
+                  ": is not empty and holds no checkpoint to resume; give another folder, or --overwrite");
+}
+
+// Starting anew removes what an earlier run left, and nothing else.
+void clear_earlier_run(const fs::path& output) {
+  for (const char* name : {"checkpoints", "adapter", "metrics.jsonl", "report.html", "config.toml"}) {
+    fs::remove_all(output / name);
+  }
+}
+
+DatasetOptions dataset_options(const TrainOptions& options) {
+  DatasetOptions out;
+  out.skip_bad_samples = options.skip_bad_samples;
+  out.max_tokens = options.max_tokens;
+  out.skip_too_long = options.on_too_long == "skip";
+  return out;
+}
+
+struct Data {
+  Dataset training;
+  std::optional<Dataset> validation;
+};
+
+Data load_data(BaseModel& base, const TrainOptions& options) {
+  const auto load = [&](const std::string& path) {
+    return Dataset::load(path, base.tokenizer(), base.codes(), base.ids(), dataset_options(options));
+  };
+  Data data{load(options.train_manifest), {}};
+  if (!options.val_manifest.empty()) {
+    data.validation = load(options.val_manifest);
+  } else if (options.val_split > 0.0) {
+    const auto every = static_cast<std::size_t>(std::max(2.0, 1.0 / options.val_split + 0.5));
+    if (data.training.size() >= every) data.validation = data.training.split_every(every);
+  }
+  log::info(std::to_string(data.training.size()) + " training samples, " +
+            std::to_string(data.validation ? data.validation->size() : 0) + " for validation; " +
+            std::to_string(base.codes().num_encoded()) + " clips encoded, " +
+            std::to_string(base.codes().num_reused()) + " from the cache");
+  return data;
+}
+
+// Without a text head there is no text loss: HF checkpoints that were saved again may lack it.
+bool use_text_loss(const HiggsModel& model, const FlagTable& table, const TrainOptions& options) {
+  if (options.trainer.objective.text_weight == 0.0) return false;
+  if (model.has_text_head()) return true;
+  if (table.was_given("text_weight")) {
+    throw UserError("--text_weight was given, but " + model.folder().string() +
+                    " has no text_lm_head.weight");
+  }
+  log::warn(model.folder().string() + ": has no text head; training on audio alone");
+  return false;
+}
+
+int train(TrainOptions& options, const FlagTable& table) {
+  const fs::path resume_from = checkpoint_to_resume(options);
+  const fs::path output(options.output_dir);
+  check_can_hold_files(output, "--output_dir");
+  options.lora.seed = static_cast<std::uint64_t>(options.seed);
+  options.trainer.seed = static_cast<std::uint64_t>(options.seed);
+  options.trainer.objective.sum_codebooks = options.codebook_reduction == "sum";
+  options.trainer.checkpoints = output / "checkpoints";
+
+  BaseModel base(options.base);
+  log::info("base " + base.folder().string() + " on " + base.device().str() +
+            (base.dtype() == at::kFloat ? ", fp32" : ", bf16"));
+  if (base.device().is_cuda() && options.lora.dropout > 0.0 && !has_cuda_kernels()) {
+    throw UserError(
+        "this build has no CUDA kernels for --lora_dropout; build with nvcc, or give --lora_dropout 0");
+  }
+  Data data = load_data(base, options);
+  HiggsModel& model = base.model();
+  options.trainer.text_loss = use_text_loss(model, table, options);
+  Adapter adapter(model, options.lora);
+  log::info("adapter: rank " + std::to_string(options.lora.r) + " on " +
+            std::to_string(model.linears().size()) + " linear maps, " +
+            std::to_string(adapter.num_parameters()) + " parameters");
+
+  make_writable_folder(output);
+  RunLog run_log(output, options.trainer.log_steps);
+  Trainer trainer(model, adapter, data.training, data.validation ? &*data.validation : nullptr, base.ids(),
+                  options.trainer, run_log);
+  if (!resume_from.empty()) {
+    trainer.resume(resume_from);
+    log::info("resuming from " + resume_from.string());
+  } else {
+    clear_earlier_run(output);
+  }
+  make_writable_folder(options.trainer.checkpoints);
+  write_file_atomically(output / "config.toml", table.to_toml());
+
+  install_stop_signals();
+  const bool finished = trainer.run(stop_requested);
+  run_log.write_report();
+  if (!finished) {
+    log::info("stopped; the same command continues from the checkpoint");
+    return 143;
+  }
+  make_writable_folder(output / "adapter");
+  adapter.save(output / "adapter");
+  write_prompt_file(output / "adapter", {data.training.system_text, data.training.seconds_per_text_token});
+  log::info("adapter: " + (output / "adapter").string());
+  return 0;
+}
+
+}  // namespace
+
+int train_command(const std::vector<std::string>& arguments) {
+  TrainOptions options;
+  FlagTable table = options.table();
+  const CommandText text{"train",
+                         "Trains a LoRA adapter on a JSONL ChatML manifest and writes it as a PEFT folder."};
+  if (!parse_command_line(text, arguments, table)) return 0;
+  return train(options, table);
+}
+
+}  // namespace higgs

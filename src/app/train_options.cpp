@@ -1,0 +1,45 @@
+#include "train_options.h"
+
+namespace higgs {
+
+FlagTable TrainOptions::table() {
+  FlagTable t;
+  t.add("train_manifest", train_manifest, "JSONL ChatML, one sample a line").require();
+  t.add("output_dir", output_dir, "folder of the run: checkpoints, adapter, metrics").require();
+  base.describe(t);
+  t.add("val_manifest", val_manifest, "held-out samples; default: a part of the training samples");
+  t.add("val_split", val_split, "that part; 0: no validation").range(0.0, 0.5);
+  t.add("batch_size", trainer.batch_size, "samples per micro-batch").range(1);
+  t.add("grad_accum", trainer.grad_accum, "micro-batches per optimizer step").range(1);
+  t.add("epochs", trainer.epochs, "passes over the training samples").range(0.0);
+  t.add("max_steps", trainer.max_steps, "optimizer steps, instead of epochs; 0: as epochs say").range(0);
+  t.add("lr", trainer.learning_rate, "highest learning rate").range(0.0);
+  t.add("warmup", trainer.warmup,
+        "steps until it is reached, or below 1 a share of all steps; then a cosine to zero")
+      .range(0.0);
+  t.add("wd", trainer.adamw.weight_decay, "AdamW's weight decay").range(0.0);
+  t.add("max_grad_norm", trainer.max_grad_norm, "gradients are scaled down to this 2-norm; 0: never")
+      .range(0.0);
+  t.add("lora_r", lora.r, "rank of the adapter").range(1, 4096);
+  t.add("lora_alpha", lora.alpha, "its scale is alpha / r").range(0.0);
+  t.add("lora_dropout", lora.dropout, "share of each module's inputs dropped").range(0.0, 0.99);
+  t.add("text_weight", trainer.objective.text_weight, "of the text loss").range(0.0);
+  t.add("audio_weight", trainer.objective.audio_weight, "of the audio loss").range(0.0);
+  t.add("codebook_reduction", codebook_reduction, "of the codebooks' losses").choose({"mean", "sum"});
+  t.add("max_tokens", max_tokens, "longest sample, audio frames included; samples are never cut").range(16);
+  t.add("on_too_long", on_too_long, "what a longer sample does").choose({"error", "skip"});
+  t.add("skip_bad_samples", skip_bad_samples, "leave out lines that can't be used instead of stopping");
+  t.add("seed", seed, "of shuffling, dropout and the adapter's first values").range(0);
+  t.add("log_steps", trainer.log_steps, "steps between lines at the terminal").range(1);
+  t.add("val_steps", trainer.val_steps, "steps between validations; 0: at start and end").range(0);
+  t.add("save_steps", trainer.save_steps, "steps between checkpoints; 0: at the end").range(0);
+  t.add("keep_last", trainer.keep_last, "checkpoints kept; 0: all").range(0);
+  t.add("resume", resume,
+        "auto: from the newest whole checkpoint in output_dir; none; or a checkpoint folder");
+  t.add("overwrite", overwrite, "start anew in an output_dir that holds a run");
+  t.add("config", config, "TOML file with these settings; flags beat it");
+  t.add("print_config", print_config, "print the settings as TOML and end");
+  return t;
+}
+
+}  // namespace higgs

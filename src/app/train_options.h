@@ -1,0 +1,26 @@
+// The settings of `train`, and the table that describes them.
+#pragma once
+
+#include <string>
+
+#include "higgs/app/base_model.h"
+#include "higgs/app/flags.h"
+#include "higgs/model/adapter.h"
+#include "higgs/train/trainer.h"
+
+namespace higgs {
+
+struct TrainOptions {
+  BaseOptions base;
+  std::string train_manifest, val_manifest, output_dir, resume = "auto", on_too_long = "error", config;
+  double val_split = 0.05;
+  std::int64_t max_tokens = 8192, seed = 0;
+  bool overwrite = false, skip_bad_samples = false, print_config = false;
+  std::string codebook_reduction = "mean";
+  LoraOptions lora;
+  TrainerOptions trainer;
+
+  FlagTable table();
+};
+
+}  // namespace higgs

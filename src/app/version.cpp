@@ -1,0 +1,9 @@
+#include "higgs/app/version.h"
+
+namespace higgs {
+
+const char* version() {
+  return HIGGS_VERSION;
+}
+
+}  // namespace higgs
