@@ -73,9 +73,9 @@ fs::path find_codec(const std::string& flag, const fs::path& base) {
   }
 }
 
-BaseModel::BaseModel(const BaseOptions& options)
+BaseModel::BaseModel(const BaseOptions& options, int local_rank)
     : options_(options),
-      device_(open_device(options.device)),
+      device_(open_device(options.device, local_rank)),
       dtype_(dtype_for(options.dtype, device_)),
       folder_(resolve_checkpoint(options.base_ckpt, "--base_ckpt")),
       config_(read_model_config(folder_)),

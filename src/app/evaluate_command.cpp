@@ -27,8 +27,9 @@ int evaluate_command(const std::vector<std::string>& arguments) {
   const Dataset dataset = Dataset::load(manifest, base.tokenizer(), base.codes(), base.ids(), {});
   std::optional<Adapter> adapter;
   if (!adapter_folder.empty()) adapter.emplace(base.model(), fs::path(adapter_folder));
+  Collective alone(LaunchInfo{}, 0);
   const EvalMetrics metrics =
-      evaluate(base.model(), dataset, base.ids(), batch_size, {}, base.model().has_text_head());
+      evaluate(base.model(), dataset, base.ids(), batch_size, {}, base.model().has_text_head(), alone);
   const std::string line = metrics_line(metrics) + "\n";
   std::fputs(line.c_str(), stdout);
   if (!json.empty()) write_file_atomically(json, line);

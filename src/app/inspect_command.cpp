@@ -228,7 +228,7 @@ void inspect_forward(const InspectOptions& options, TensorOutput& out) {
   const at::AutoGradMode grad_mode(options.grads);
   ObjectiveOptions objective;
   objective.sum_codebooks = options.codebook_reduction == "sum";
-  TargetCounts counts;
+  TargetCounts counts(base.ids().num_codebooks);
   counts.add(batch);
   const at::Tensor hidden = model.forward(batch);
   const LossSums sums = loss_sums(model, batch, hidden, model.has_text_head());
@@ -236,7 +236,7 @@ void inspect_forward(const InspectOptions& options, TensorOutput& out) {
     total_loss(sums, counts, objective).backward();
     for (const AdapterTensor& tensor : adapter->tensors()) out.add("grad." + tensor.key, tensor.grad);
   }
-  LossMeter meter;
+  LossMeter meter(base.ids().num_codebooks);
   meter.add(sums);
   const LossValues loss = meter.values(counts, objective);
   out.add("hidden", hidden);

@@ -52,7 +52,15 @@ struct Data {
   std::optional<Dataset> validation;
 };
 
-Data load_data(BaseModel& base, const TrainOptions& options) {
+Data load_data(BaseModel& base, const TrainOptions& options, Collective& ranks) {
+  if (ranks.world_size() > 1) {
+    for (const std::string& manifest : {options.train_manifest, options.val_manifest}) {
+      if (manifest.empty()) continue;
+      encode_share(manifest, base.tokenizer(), base.codes(), static_cast<std::size_t>(ranks.rank()),
+                   static_cast<std::size_t>(ranks.world_size()));
+    }
+    ranks.barrier();
+  }
   const auto load = [&](const std::string& path) {
     return Dataset::load(path, base.tokenizer(), base.codes(), base.ids(), dataset_options(options));
   };
@@ -82,23 +90,51 @@ bool use_text_loss(const HiggsModel& model, const FlagTable& table, const TrainO
   return false;
 }
 
-int train(TrainOptions& options, const FlagTable& table) {
-  const fs::path resume_from = checkpoint_to_resume(options);
-  const fs::path output(options.output_dir);
-  check_can_hold_files(output, "--output_dir");
+// What the flags mean for the trainer.
+void complete_options(TrainOptions& options) {
   options.lora.seed = static_cast<std::uint64_t>(options.seed);
   options.trainer.seed = static_cast<std::uint64_t>(options.seed);
   options.trainer.objective.sum_codebooks = options.codebook_reduction == "sum";
-  options.trainer.checkpoints = output / "checkpoints";
+  options.trainer.checkpoints = fs::path(options.output_dir) / "checkpoints";
+}
 
-  BaseModel base(options.base);
+// Rank 0 prepares the output folder; nothing is written there before all ranks have read their data.
+void prepare_output(const TrainOptions& options, const FlagTable& table, bool resuming, Collective& ranks) {
+  ranks.barrier();
+  if (ranks.rank() == 0) {
+    const fs::path output(options.output_dir);
+    make_writable_folder(output);
+    if (!resuming) clear_earlier_run(output);
+    make_writable_folder(options.trainer.checkpoints);
+    write_file_atomically(output / "config.toml", table.to_toml());
+  }
+}
+
+void write_result(const fs::path& output, const Adapter& adapter, const Dataset& training) {
+  make_writable_folder(output / "adapter");
+  adapter.save(output / "adapter");
+  write_prompt_file(output / "adapter", {training.system_text, training.seconds_per_text_token});
+  log::info("adapter: " + (output / "adapter").string());
+}
+
+int train(TrainOptions& options, const FlagTable& table) {
+  complete_options(options);
+  const LaunchInfo launch = read_launch();
+  log::set_quiet(launch.rank != 0);
+  const fs::path resume_from = checkpoint_to_resume(options);
+  const fs::path output(options.output_dir);
+  check_can_hold_files(output, "--output_dir");
+
+  BaseModel base(options.base, launch.local_rank);
   log::info("base " + base.folder().string() + " on " + base.device().str() +
-            (base.dtype() == at::kFloat ? ", fp32" : ", bf16"));
+            (base.dtype() == at::kFloat ? ", fp32" : ", bf16") +
+            (launch.world_size > 1 ? ", " + std::to_string(launch.world_size) + " ranks" : ""));
   if (base.device().is_cuda() && options.lora.dropout > 0.0 && !has_cuda_kernels()) {
     throw UserError(
         "this build has no CUDA kernels for --lora_dropout; build with nvcc, or give --lora_dropout 0");
   }
-  Data data = load_data(base, options);
+  Collective ranks(launch, options.comm_timeout);
+  Data data = load_data(base, options, ranks);
   HiggsModel& model = base.model();
   options.trainer.text_loss = use_text_loss(model, table, options);
   Adapter adapter(model, options.lora);
@@ -106,31 +142,24 @@ int train(TrainOptions& options, const FlagTable& table) {
             std::to_string(model.linears().size()) + " linear maps, " +
             std::to_string(adapter.num_parameters()) + " parameters");
 
-  make_writable_folder(output);
   RunLog run_log(output, options.trainer.log_steps);
+  TrainObserver silence;
   Trainer trainer(model, adapter, data.training, data.validation ? &*data.validation : nullptr, base.ids(),
-                  options.trainer, run_log);
+                  options.trainer, ranks.rank() == 0 ? static_cast<TrainObserver&>(run_log) : silence, ranks);
   if (!resume_from.empty()) {
     trainer.resume(resume_from);
     log::info("resuming from " + resume_from.string());
-  } else {
-    clear_earlier_run(output);
   }
-  make_writable_folder(options.trainer.checkpoints);
-  write_file_atomically(output / "config.toml", table.to_toml());
-
+  prepare_output(options, table, !resume_from.empty(), ranks);
   install_stop_signals();
   const bool finished = trainer.run(stop_requested);
-  run_log.write_report();
-  if (!finished) {
-    log::info("stopped; the same command continues from the checkpoint");
-    return 143;
+  if (ranks.rank() == 0) {
+    run_log.write_report();
+    if (finished) write_result(output, adapter, data.training);
   }
-  make_writable_folder(output / "adapter");
-  adapter.save(output / "adapter");
-  write_prompt_file(output / "adapter", {data.training.system_text, data.training.seconds_per_text_token});
-  log::info("adapter: " + (output / "adapter").string());
-  return 0;
+  ranks.barrier();
+  if (!finished) log::info("stopped; the same command continues from the checkpoint");
+  return finished ? 0 : 143;
 }
 
 }  // namespace

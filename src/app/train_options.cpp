@@ -37,6 +37,7 @@ FlagTable TrainOptions::table() {
   t.add("resume", resume,
         "auto: from the newest whole checkpoint in output_dir; none; or a checkpoint folder");
   t.add("overwrite", overwrite, "start anew in an output_dir that holds a run");
+  t.add("comm_timeout", comm_timeout, "seconds to wait for the other ranks before giving up").range(1);
   t.add("config", config, "TOML file with these settings; flags beat it");
   t.add("print_config", print_config, "print the settings as TOML and end");
   return t;

@@ -115,6 +115,20 @@ Dataset Dataset::split_every(std::size_t k) {
   return taken;
 }
 
+void encode_share(const fs::path& path, const Tokenizer& tokenizer, CodeStore& store, std::size_t index,
+                  std::size_t count) {
+  const Manifest manifest(path);
+  for (std::size_t i = index; i < manifest.size(); i += count) {
+    try {
+      const std::string where = manifest.where(i);
+      const TokenizedSample sample = tokenize(parse_chatml(manifest.line(i), where), tokenizer, where);
+      for (const AudioContent& clip : sample.audios) store.codes(clip, manifest.folder(), where);
+    } catch (const UserError&) {
+      // Said by the rank that loads the sample.
+    }
+  }
+}
+
 CollateOptions collate_options(const SpecialIds& ids) {
   CollateOptions options;
   options.audio_in_id = ids.audio_in;

@@ -31,13 +31,21 @@ bool has_cuda_kernels() {
 #endif
 }
 
-c10::Device open_device(const std::string& name) {
+c10::Device open_device(const std::string& name, int local_rank) {
   HIGGS_ASSERT(name == "auto" || name == "cpu" || name == "cuda");
   if (name == "cpu") return c10::Device(c10::kCPU);
   const std::string fault = open_cuda();
-  if (fault.empty()) return c10::Device(c10::kCUDA, 0);
-  if (name == "cuda") throw UserError("--device cuda: " + fault + "; use --device cpu, or mend the driver");
-  return c10::Device(c10::kCPU);
+  if (!fault.empty()) {
+    if (name == "cuda") throw UserError("--device cuda: " + fault + "; use --device cpu, or mend the driver");
+    return c10::Device(c10::kCPU);
+  }
+  const int count =
+      static_cast<int>(at::globalContext().getAcceleratorHooksInterface(at::kCUDA).deviceCount());
+  if (count > 1 && local_rank >= count) {
+    throw UserError("process " + std::to_string(local_rank) + " of this machine has no GPU: there are " +
+                    std::to_string(count) + "; start as many processes as GPUs");
+  }
+  return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(count > 1 ? local_rank : 0));
 }
 
 }  // namespace higgs

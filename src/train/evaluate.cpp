@@ -1,6 +1,7 @@
 #include "higgs/train/evaluate.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <chrono>
@@ -17,26 +18,32 @@ at::Tensor count_correct(const HiggsModel& model, const PackedBatch& batch, cons
 }  // namespace
 
 EvalMetrics evaluate(HiggsModel& model, const Dataset& dataset, const SpecialIds& ids,
-                     std::int64_t batch_size, const ObjectiveOptions& objective, bool text_loss) {
+                     std::int64_t batch_size, const ObjectiveOptions& objective, bool text_loss,
+                     Collective& ranks) {
   const at::NoGradGuard no_grad;
   const auto start = std::chrono::steady_clock::now();
   EvalMetrics metrics;
-  LossMeter meter;
-  TargetCounts counts;
-  at::Tensor correct;
-  for (std::size_t first = 0; first < dataset.size(); first += static_cast<std::size_t>(batch_size)) {
+  LossMeter meter(ids.num_codebooks);
+  TargetCounts counts(ids.num_codebooks);
+  at::Tensor correct = at::zeros({ids.num_codebooks}, at::kLong);
+  const auto size = static_cast<std::int64_t>(dataset.size());
+  for (std::int64_t first = batch_size * ranks.rank(); first < size;
+       first += batch_size * ranks.world_size()) {
     std::vector<const EncodedSample*> samples;
-    const std::size_t end = std::min(first + static_cast<std::size_t>(batch_size), dataset.size());
-    for (std::size_t i = first; i < end; ++i) samples.push_back(&dataset.sample(i));
+    for (std::int64_t i = first; i < std::min(first + batch_size, size); ++i) {
+      samples.push_back(&dataset.sample(static_cast<std::size_t>(i)));
+    }
     const PackedBatch batch = make_batch(samples, ids, 0).to(model.device());
     const at::Tensor hidden = model.forward(batch);
     meter.add(loss_sums(model, batch, hidden, text_loss));
-    const at::Tensor hits = count_correct(model, batch, hidden);
-    correct = correct.defined() ? correct.add(hits) : hits;
+    correct.add_(count_correct(model, batch, hidden));
     counts.add(batch);
-    metrics.tokens += batch.num_rows;
   }
+  counts.reduce(ranks);
+  meter.reduce(ranks);
+  ranks.sum(correct);
   metrics.loss = meter.values(counts, objective);
+  metrics.tokens = counts.tokens;
   for (std::size_t k = 0; k < counts.audio.size(); ++k) {
     const double count = static_cast<double>(std::max<std::int64_t>(1, counts.audio[k]));
     metrics.accuracy.push_back(static_cast<double>(correct.const_data_ptr<std::int64_t>()[k]) / count);

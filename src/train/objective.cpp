@@ -1,11 +1,12 @@
 #include "higgs/train/objective.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
-#include <numeric>
+#include <algorithm>
 
 #include "higgs/base/error.h"
 
@@ -25,12 +26,20 @@ double codebook_factor(std::size_t num_codebooks, const ObjectiveOptions& option
 
 void TargetCounts::add(const PackedBatch& batch) {
   text += batch.num_text_targets;
-  if (audio.empty()) audio.assign(batch.num_audio_targets.size(), 0);
   for (std::size_t k = 0; k < audio.size(); ++k) audio[k] += batch.num_audio_targets[k];
+  tokens += batch.num_rows;
 }
 
-std::int64_t TargetCounts::audio_total() const {
-  return std::accumulate(audio.begin(), audio.end(), std::int64_t{0});
+void TargetCounts::reduce(Collective& ranks) {
+  if (ranks.world_size() == 1) return;
+  std::vector<std::int64_t> all = {text, tokens};
+  all.insert(all.end(), audio.begin(), audio.end());
+  at::Tensor tensor = at::tensor(all);
+  ranks.sum(tensor);
+  const auto* values = tensor.const_data_ptr<std::int64_t>();
+  text = values[0];
+  tokens = values[1];
+  std::copy_n(values + 2, audio.size(), audio.begin());
 }
 
 LossSums loss_sums(const HiggsModel& model, const PackedBatch& batch, const at::Tensor& hidden,
@@ -64,20 +73,25 @@ at::Tensor total_loss(const LossSums& sums, const TargetCounts& counts, const Ob
   return sums.text * (options.text_weight * inverse(counts.text)) + (sums.audio * weights).sum();
 }
 
+LossMeter::LossMeter(std::int64_t num_codebooks) : sums_(at::zeros({1 + num_codebooks}, at::kDouble)) {}
+
 void LossMeter::add(const LossSums& sums) {
-  const at::Tensor text = sums.text.detach().to(at::kDouble), audio = sums.audio.detach().to(at::kDouble);
-  text_ = text_.defined() ? text_ + text : text;
-  audio_ = audio_.defined() ? audio_ + audio : audio;
+  const at::Tensor both = at::cat({sums.text.detach().view({1}), sums.audio.detach()}).to(at::kDouble);
+  sums_ = sums_.to(both.device()) + both;
+}
+
+void LossMeter::reduce(Collective& ranks) {
+  if (ranks.world_size() > 1) ranks.sum(sums_);
 }
 
 LossValues LossMeter::values(const TargetCounts& counts, const ObjectiveOptions& options) const {
   LossValues values;
-  if (!text_.defined()) return values;
-  const at::Tensor audio = audio_.to(at::kCPU);
-  values.text = text_.item<double>() * inverse(counts.text);
+  const at::Tensor host = sums_.to(at::kCPU);
+  const double* sums = host.const_data_ptr<double>();
+  values.text = sums[0] * inverse(counts.text);
   const double reduction = codebook_factor(counts.audio.size(), options);
   for (std::size_t k = 0; k < counts.audio.size(); ++k) {
-    values.codebooks.push_back(audio.const_data_ptr<double>()[k] * inverse(counts.audio[k]));
+    values.codebooks.push_back(sums[1 + k] * inverse(counts.audio[k]));
     values.audio += reduction * values.codebooks.back();
   }
   values.total = options.text_weight * values.text + options.audio_weight * values.audio;

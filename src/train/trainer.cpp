@@ -1,6 +1,6 @@
 #include "higgs/train/trainer.h"
 
-#include <ATen/ops/zeros_like.h>
+#include <ATen/ops/full.h>
 
 #include <algorithm>
 #include <chrono>
@@ -22,7 +22,8 @@ double now_seconds() {
 }  // namespace
 
 Trainer::Trainer(HiggsModel& model, Adapter& adapter, const Dataset& training, const Dataset* validation,
-                 const SpecialIds& ids, const TrainerOptions& options, TrainObserver& observer)
+                 const SpecialIds& ids, const TrainerOptions& options, TrainObserver& observer,
+                 Collective& ranks)
     : model_(model),
       adapter_(adapter),
       training_(training),
@@ -30,9 +31,10 @@ Trainer::Trainer(HiggsModel& model, Adapter& adapter, const Dataset& training, c
       ids_(ids),
       options_(options),
       observer_(observer),
+      ranks_(ranks),
       optimizer_(adapter.values(), adapter.grads(), options.adamw),
       sampler_(training.size(), options.seed) {
-  samples_per_step_ = options.batch_size * options.grad_accum;
+  samples_per_step_ = options.batch_size * options.grad_accum * ranks.world_size();
   const auto size = static_cast<std::int64_t>(training.size());
   total_samples_ = options.max_steps > 0 ? options.max_steps * samples_per_step_
                                          : static_cast<std::int64_t>(std::llround(options.epochs * size));
@@ -42,12 +44,15 @@ Trainer::Trainer(HiggsModel& model, Adapter& adapter, const Dataset& training, c
                                         : static_cast<std::int64_t>(std::ceil(options.warmup * total_steps_));
 }
 
-// The samples of this step, as packed micro-batches; only the run's very last step may be smaller.
+// This rank's samples of the step, as packed micro-batches. The step's samples stand in one order whatever
+// the number of ranks: micro-batch m of rank r takes the block m * world_size + r. Only the run's very last
+// step may be smaller.
 std::vector<PackedBatch> Trainer::next_batches() {
   std::vector<PackedBatch> batches;
   const std::int64_t begin = step_ * samples_per_step_;
   const std::int64_t end = std::min(begin + samples_per_step_, total_samples_);
-  for (std::int64_t first = begin; first < end; first += options_.batch_size) {
+  const std::int64_t stride = options_.batch_size * ranks_.world_size();
+  for (std::int64_t first = begin + options_.batch_size * ranks_.rank(); first < end; first += stride) {
     std::vector<const EncodedSample*> samples;
     for (std::int64_t i = first; i < std::min(first + options_.batch_size, end); ++i) {
       samples.push_back(&training_.sample(sampler_.at(static_cast<std::uint64_t>(i))));
@@ -59,21 +64,23 @@ std::vector<PackedBatch> Trainer::next_batches() {
 
 StepMetrics Trainer::train_step() {
   const std::vector<PackedBatch> batches = next_batches();
-  TargetCounts counts;
+  TargetCounts counts(ids_.num_codebooks);
   for (const PackedBatch& batch : batches) counts.add(batch);
+  counts.reduce(ranks_);
 
   ForwardOptions forward;
   forward.dropout_p = adapter_.config().lora_dropout;
   forward.dropout_key = mix_key(options_.seed, static_cast<std::uint64_t>(step_));
   adapter_.grads().zero_();
-  LossMeter meter;
+  LossMeter meter(ids_.num_codebooks);
   for (const PackedBatch& batch : batches) {
     const LossSums sums = loss_sums(model_, batch, model_.forward(batch, forward), options_.text_loss);
     const at::Tensor loss = total_loss(sums, counts, options_.objective);
     if (loss.requires_grad()) loss.backward();
     meter.add(sums);
-    tokens_ += batch.num_rows;
   }
+  ranks_.sum(adapter_.grads());
+  meter.reduce(ranks_);
   const at::Tensor norm = clip_gradient(adapter_.grads(), options_.max_grad_norm);
 
   StepMetrics metrics;
@@ -87,6 +94,7 @@ StepMetrics Trainer::train_step() {
   }
   optimizer_.step(metrics.learning_rate);
   ++step_;
+  tokens_ += counts.tokens;
   metrics.step = step_;
   metrics.epoch = static_cast<double>(std::min(step_ * samples_per_step_, total_samples_)) /
                   static_cast<double>(training_.size());
@@ -97,10 +105,17 @@ StepMetrics Trainer::train_step() {
   return metrics;
 }
 
+bool Trainer::any_rank(bool flag) {
+  if (ranks_.world_size() == 1) return flag;
+  at::Tensor votes = at::full({1}, flag ? 1.0 : 0.0, at::kDouble);
+  ranks_.sum(votes);
+  return votes.item<double>() > 0.0;
+}
+
 EvalMetrics Trainer::evaluate() {
   HIGGS_ASSERT(validation_ != nullptr);
   EvalMetrics metrics = higgs::evaluate(model_, *validation_, ids_, options_.batch_size, options_.objective,
-                                        options_.text_loss);
+                                        options_.text_loss, ranks_);
   metrics.step = step_;
   return metrics;
 }
@@ -114,7 +129,7 @@ bool Trainer::run(const std::function<bool()>& should_stop) {
   std::int64_t saved = -1;
   while (step_ < total_steps_ && !stopped) {
     observer_.on_step(train_step(), total_steps_);
-    stopped = should_stop();
+    stopped = any_rank(should_stop());
     const bool last = step_ == total_steps_;
     if (validation_ != nullptr && (last || (due(options_.val_steps) && !stopped)))
       observer_.on_eval(evaluate());
@@ -135,6 +150,7 @@ std::string Trainer::fingerprint() const {
 
 void Trainer::save_checkpoint() {
   const fs::path folder = options_.checkpoints / checkpoint_name(step_);
+  if (ranks_.rank() != 0) return;
   write_checkpoint(folder, adapter_, optimizer_, {step_, fingerprint()});
   remove_old_checkpoints(options_.checkpoints, options_.keep_last);
   observer_.on_checkpoint(step_, folder);

@@ -46,7 +46,7 @@ class E2eGolden : public ::testing::Test {
     EXPECT_LT(relative_difference(audio.index({Ellipsis, Slice(0, {}, 8)}),
                                   want(prefix + "/audio_logits_every_8th")),
               2e-5);
-    LossMeter meter;
+    LossMeter meter(8);
     meter.add(loss_sums(model, batch, hidden, true));
     const LossValues values = meter.values(counts, {});
     EXPECT_NEAR(values.total, want(prefix + "/loss").item<double>(), 1e-5 * values.total);
@@ -64,7 +64,7 @@ class E2eGolden : public ::testing::Test {
   SpecialIds ids;
   Dataset dataset;
   PackedBatch batch;
-  TargetCounts counts;
+  TargetCounts counts{8};
 };
 
 TEST_F(E2eGolden, LabelsStandAtTheirOwnPositions) {

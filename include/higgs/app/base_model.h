@@ -22,8 +22,9 @@ struct BaseOptions {
 
 class BaseModel {
  public:
-  // Reads configuration and tokenizer; weights and codec are opened when asked for. UserError.
-  explicit BaseModel(const BaseOptions& options);
+  // Reads configuration and tokenizer; weights and codec are opened when asked for. `local_rank` picks the GPU.
+  // UserError.
+  explicit BaseModel(const BaseOptions& options, int local_rank = 0);
 
   const ModelConfig& config() const { return config_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }

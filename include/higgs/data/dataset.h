@@ -56,6 +56,11 @@ class Dataset {
   std::size_t num_skipped_ = 0;
 };
 
+// Encodes every `count`-th sample's clips, from `index` on, into the cache: what one rank does so that all find
+// everything there. Bad lines are left for Dataset::load to name.
+void encode_share(const fs::path& manifest, const Tokenizer& tokenizer, CodeStore& store, std::size_t index,
+                  std::size_t count);
+
 CollateOptions collate_options(const SpecialIds& ids);
 // Collates and packs; `first_sample` is the index of samples[0] in its optimizer step.
 PackedBatch make_batch(std::span<const EncodedSample* const> samples, const SpecialIds& ids,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "higgs/data/pack.h"
+#include "higgs/dist/collective.h"
 #include "higgs/model/higgs_model.h"
 
 namespace higgs {
@@ -20,11 +21,14 @@ struct ObjectiveOptions {
 
 // How many labels an optimizer step supervises, over all its micro-batches and ranks.
 struct TargetCounts {
+  explicit TargetCounts(std::int64_t num_codebooks) : audio(static_cast<std::size_t>(num_codebooks), 0) {}
+
   std::int64_t text = 0;
   std::vector<std::int64_t> audio;  // [C]
+  std::int64_t tokens = 0;          // real positions, supervised or not
 
   void add(const PackedBatch& batch);
-  std::int64_t audio_total() const;
+  void reduce(Collective& ranks);  // sums over ranks
 };
 
 // Sums, not means, of cross-entropies in float32 on the model's device.
@@ -50,11 +54,13 @@ struct LossValues {
 // Adds up sums of micro-batches and divides at the end.
 class LossMeter {
  public:
+  explicit LossMeter(std::int64_t num_codebooks);
+  void reduce(Collective& ranks);  // sums over ranks
   void add(const LossSums& sums);
   LossValues values(const TargetCounts& counts, const ObjectiveOptions& options) const;
 
  private:
-  at::Tensor text_, audio_;  // float64
+  at::Tensor sums_;  // float64 [1 + C]: text, then each codebook
 };
 
 }  // namespace higgs

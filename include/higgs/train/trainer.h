@@ -1,4 +1,5 @@
-// The training loop: steps, validation, checkpoints. What it computes is in objective.h and optimizer.h.
+// The training loop, the same on every rank: steps, validation, checkpoints. What it computes is in
+// objective.h and optimizer.h.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +8,7 @@
 
 #include "higgs/data/dataset.h"
 #include "higgs/data/sampler.h"
+#include "higgs/dist/collective.h"
 #include "higgs/model/adapter.h"
 #include "higgs/train/objective.h"
 #include "higgs/train/optimizer.h"
@@ -52,21 +54,22 @@ struct EvalMetrics {
   double seconds = 0.0;
 };
 
-// Told what happens; all calls come from the training thread.
+// Told what happens; all calls come from the training thread. As it is, it keeps quiet.
 class TrainObserver {
  public:
   virtual ~TrainObserver() = default;
-  virtual void on_start(std::int64_t first_step, std::int64_t total_steps) = 0;
-  virtual void on_step(const StepMetrics& metrics, std::int64_t total_steps) = 0;
-  virtual void on_eval(const EvalMetrics& metrics) = 0;
-  virtual void on_checkpoint(std::int64_t step, const fs::path& folder) = 0;
+  virtual void on_start(std::int64_t /*first_step*/, std::int64_t /*total_steps*/) {}
+  virtual void on_step(const StepMetrics&, std::int64_t /*total_steps*/) {}
+  virtual void on_eval(const EvalMetrics&) {}
+  virtual void on_checkpoint(std::int64_t /*step*/, const fs::path& /*folder*/) {}
 };
 
 class Trainer {
  public:
-  // `validation` may be empty (null).
+  // `validation` may be empty (null). Each rank holds all samples and takes its share of every step; the
+  // observer hears on rank 0 what the ranks did together.
   Trainer(HiggsModel& model, Adapter& adapter, const Dataset& training, const Dataset* validation,
-          const SpecialIds& ids, const TrainerOptions& options, TrainObserver& observer);
+          const SpecialIds& ids, const TrainerOptions& options, TrainObserver& observer, Collective& ranks);
 
   // Continues from a checkpoint folder. UserError when it is of another run (data, batch, seed, adapter).
   void resume(const fs::path& checkpoint);
@@ -81,6 +84,7 @@ class Trainer {
  private:
   StepMetrics train_step();
   std::vector<PackedBatch> next_batches();
+  bool any_rank(bool flag);
   void save_checkpoint();
   std::string fingerprint() const;
 
@@ -91,6 +95,7 @@ class Trainer {
   SpecialIds ids_;
   TrainerOptions options_;
   TrainObserver& observer_;
+  Collective& ranks_;
   AdamW optimizer_;
   Sampler sampler_;
   std::int64_t samples_per_step_, total_samples_, total_steps_, warmup_steps_;

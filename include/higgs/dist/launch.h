@@ -1,0 +1,29 @@
+// Who this process is among those started together: read from the launcher's variables.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace higgs {
+
+struct LaunchInfo {
+  int rank = 0;
+  int world_size = 1;
+  int local_rank = 0;  // among the processes of this machine
+  int local_size = 1;
+  std::string master_address = "127.0.0.1";
+  int master_port = 0;
+  bool external_store = false;  // torchrun's agent keeps the store already
+
+  bool single_node() const { return local_size == world_size; }
+};
+
+// Understands torchrun (RANK, WORLD_SIZE, ...), Open MPI (OMPI_COMM_WORLD_*), other PMI launchers (PMI_RANK,
+// ...) and SLURM (SLURM_PROCID, ...). `get` looks a variable up. UserError naming the variable when one is
+// missing, is no number, or contradicts another.
+LaunchInfo read_launch(const std::function<std::optional<std::string>(const char*)>& get);
+LaunchInfo read_launch();  // from the environment
+
+}  // namespace higgs
