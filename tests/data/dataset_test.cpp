@@ -1,0 +1,112 @@
+#include "higgs/data/dataset.h"
+
+#include <gtest/gtest.h>
+
+#include "fake_tokenizer.h"
+#include "higgs/data/prompt.h"
+#include "support/paths.h"
+
+namespace higgs {
+namespace {
+
+class DatasetTest : public ::testing::Test {
+ protected:
+  DatasetTest()
+      : store([]() -> std::unique_ptr<AudioTokenizer> { throw UserError("no codec"); }, "", 8, 1024) {
+    ids.audio_in = tokenizer.id_of("<|AUDIO|>");
+    ids.audio_out = tokenizer.id_of("<|AUDIO_OUT|>");
+    ids.num_codebooks = 8;
+    ids.codebook_size = 1024;
+    ids.stream_bos = 1024;
+    ids.stream_eos = 1025;
+    fs::copy_file(test::golden("e2e/codes/c0.safetensors"), folder / "c0.safetensors");
+  }
+
+  std::string line(const std::string& system, const std::string& text, const std::string& clip) {
+    return R"({"messages":[{"role":"system","content":")" + system + R"("},{"role":"user","content":")" +
+           text + R"("},{"role":"assistant","content":{"type":"audio","audio_url":")" + clip + R"("}}]})" +
+           "\n";
+  }
+
+  Dataset load(const std::string& lines, const DatasetOptions& options = {}) {
+    write_file_atomically(folder / "m.jsonl", lines);
+    return Dataset::load(folder / "m.jsonl", tokenizer, store, ids, options);
+  }
+
+  test::TemporaryFolder folder;
+  test::FakeTokenizer tokenizer;
+  CodeStore store;
+  SpecialIds ids;
+};
+
+TEST_F(DatasetTest, ABadLineStopsEverythingUnlessItIsToBeSkipped) {
+  const std::string lines =
+      line("s", "a", "c0.safetensors") + "{broken\n" + line("s", "b", "none.safetensors");
+  const std::string message = test::user_error([&] { load(lines); });
+  EXPECT_NE(message.find("m.jsonl:2"), std::string::npos) << message;
+  DatasetOptions skip;
+  skip.skip_bad_samples = true;
+  const Dataset dataset = load(lines, skip);
+  EXPECT_EQ(dataset.size(), 1u);
+  EXPECT_EQ(dataset.num_skipped(), 2u);
+}
+
+TEST_F(DatasetTest, SamplesAreNeverCut) {
+  const std::string lines = line("s", "a", "c0.safetensors");
+  const std::int64_t length = load(lines).length(0);
+  DatasetOptions options;
+  options.max_tokens = length;
+  EXPECT_EQ(load(lines, options).size(), 1u);
+  options.max_tokens = length - 1;
+  EXPECT_NE(test::user_error([&] { load(lines, options); }).find("more than --max_tokens"),
+            std::string::npos);
+  options.skip_too_long = true;
+  EXPECT_NE(test::user_error([&] { load(lines, options); }).find("no usable sample"), std::string::npos);
+}
+
+TEST_F(DatasetTest, LengthIsThatOfThePackedSample) {
+  const Dataset dataset = load(line("s", "a", "c0.safetensors"));
+  const EncodedSample* sample = &dataset.sample(0);
+  EXPECT_EQ(make_batch({&sample, 1}, ids, 0).num_rows, dataset.length(0));
+}
+
+TEST_F(DatasetTest, RemembersThePromptGenerationShallFollow) {
+  EXPECT_EQ(load(line("same", "a", "c0.safetensors") + line("same", "b", "c0.safetensors")).system_text,
+            "same");
+  EXPECT_EQ(load(line("one", "a", "c0.safetensors") + line("two", "b", "c0.safetensors")).system_text, "");
+  // 23 frames at 25 a second over the four bytes of the text, which the tokenizer here takes for four tokens.
+  EXPECT_DOUBLE_EQ(load(line("s", "abcd", "c0.safetensors")).seconds_per_text_token, 23.0 / 25.0 / 4.0);
+}
+
+TEST_F(DatasetTest, SplitTakesEveryKthSampleOut) {
+  std::string lines;
+  for (int i = 0; i < 10; ++i)
+    lines += line("s", std::string(static_cast<std::size_t>(i + 1), 'x'), "c0.safetensors");
+  Dataset dataset = load(lines);
+  const std::int64_t third = dataset.length(2), fourth = dataset.length(3);
+  const Dataset taken = dataset.split_every(3);
+  EXPECT_EQ(taken.size(), 3u);
+  EXPECT_EQ(dataset.size(), 7u);
+  EXPECT_EQ(taken.length(0), third);
+  EXPECT_EQ(dataset.length(2), fourth);
+}
+
+TEST_F(DatasetTest, PromptOfASampleEndsWhereTheAudioBegins) {
+  const ChatMLSample chat = parse_chatml(line("s", "a", "c0.safetensors"), "m:1");
+  const TokenizedSample whole = tokenize(chat, tokenizer, "m:1");
+  const TokenizedSample prompt = tokenize_prompt(prompt_of_sample(chat, "m:1"), tokenizer, "m:1");
+  ASSERT_LT(prompt.input_ids.size(), whole.input_ids.size());
+  EXPECT_TRUE(std::equal(prompt.input_ids.begin(), prompt.input_ids.end(), whole.input_ids.begin()))
+      << "generation must begin exactly as training samples do";
+  EXPECT_EQ(prompt.input_ids.back(), tokenizer.id_of("<|audio_out_bos|>"));
+  EXPECT_EQ(whole.input_ids[prompt.input_ids.size()], ids.audio_out);
+}
+
+TEST_F(DatasetTest, SceneStandsBetweenItsMarks) {
+  EXPECT_EQ(system_text(""), "Generate audio following instruction.");
+  EXPECT_EQ(system_text("A room."),
+            "Generate audio following instruction.\n\n<|scene_desc_start|>\nA room.\n<|scene_desc_end|>");
+}
+
+}  // namespace
+}  // namespace higgs
