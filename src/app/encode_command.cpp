@@ -20,6 +20,7 @@ int encode_command(const std::vector<std::string>& arguments) {
   BaseModel base(options);
   DatasetOptions dataset_options;
   dataset_options.skip_bad_samples = skip_bad_samples;
+  dataset_options.progress = log::Progress("reading clips");
   const Dataset dataset =
       Dataset::load(manifest, base.tokenizer(), base.codes(), base.ids(), dataset_options);
   log::info(std::to_string(dataset.size()) + " samples: " + std::to_string(base.codes().num_encoded()) +

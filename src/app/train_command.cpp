@@ -44,6 +44,7 @@ DatasetOptions dataset_options(const TrainOptions& options) {
   out.skip_bad_samples = options.skip_bad_samples;
   out.max_tokens = options.max_tokens;
   out.skip_too_long = options.on_too_long == "skip";
+  out.progress = log::Progress("reading clips");
   return out;
 }
 

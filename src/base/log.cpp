@@ -3,6 +3,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <mutex>
 #include <set>
@@ -46,6 +47,29 @@ void warn_once(const std::string& message) {
 
 void set_quiet(bool quiet) {
   logger().set_level(quiet ? spdlog::level::err : spdlog::level::info);
+}
+
+Progress::Progress(std::string what) : what_(std::move(what)), start_(Clock::now()), said_(start_) {}
+
+void Progress::operator()(std::size_t done, std::size_t total) {
+  const Clock::time_point now = Clock::now();
+  if (now - said_ < std::chrono::seconds(10) || done == 0) return;
+  said_ = now;
+  const double seconds = std::chrono::duration<double>(now - start_).count();
+  const double left = seconds / static_cast<double>(done) * static_cast<double>(total - done);
+  info(what_ + ": " + std::to_string(done) + " of " + std::to_string(total) + ", " + duration_text(left) +
+       " to go");
+}
+
+std::string duration_text(double seconds) {
+  const auto total = static_cast<long long>(seconds + 0.5);
+  char text[32];
+  if (total >= 3600) {
+    std::snprintf(text, sizeof text, "%lld:%02lld:%02lld", total / 3600, total / 60 % 60, total % 60);
+  } else {
+    std::snprintf(text, sizeof text, "%lld:%02lld", total / 60, total % 60);
+  }
+  return text;
 }
 
 }  // namespace higgs::log

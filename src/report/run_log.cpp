@@ -13,17 +13,6 @@ namespace {
 
 using OrderedJson = nlohmann::ordered_json;
 
-std::string duration_text(double seconds) {
-  const auto total = static_cast<long long>(seconds + 0.5);
-  char text[32];
-  if (total >= 3600) {
-    std::snprintf(text, sizeof text, "%lld:%02lld:%02lld", total / 3600, total / 60 % 60, total % 60);
-  } else {
-    std::snprintf(text, sizeof text, "%lld:%02lld", total / 60, total % 60);
-  }
-  return text;
-}
-
 std::string number(const char* format, double value) {
   char text[48];
   std::snprintf(text, sizeof text, format, value);
@@ -104,7 +93,7 @@ void RunLog::on_step(const StepMetrics& m, std::int64_t total_steps) {
             number("%.4f", m.loss.text) + " audio " + number("%.4f", m.loss.audio) + " " +
             codebook_text(m.loss) + " lr " + number("%.2e", m.learning_rate) + " grad " +
             number("%.3f", m.grad_norm) + " " + number("%.0f", m.tokens_per_second) + " tokens/s ETA " +
-            duration_text(per_step * static_cast<double>(total_steps - m.step)));
+            log::duration_text(per_step * static_cast<double>(total_steps - m.step)));
 }
 
 void RunLog::on_eval(const EvalMetrics& m) {

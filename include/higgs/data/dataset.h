@@ -27,7 +27,7 @@ struct DatasetOptions {
   bool skip_bad_samples = false;  // else the first bad line stops everything
   std::int64_t max_tokens = 0;    // longest sample in expanded positions; 0: no limit
   bool skip_too_long = false;     // else a longer sample is an error
-  std::function<void(std::size_t done, std::size_t total)> progress;
+  std::function<void(std::size_t done, std::size_t total)> progress;  // called after every line
 };
 
 class Dataset {
