@@ -18,7 +18,7 @@ function(higgs_layer name)
     target_include_directories(${target} PUBLIC "${CMAKE_SOURCE_DIR}/include")
     target_link_libraries(${target} PUBLIC ${ARG_DEPS} PRIVATE higgs_warnings)
     if(cuda_sources)
-      target_compile_definitions(${target} PUBLIC HIGGS_HAS_NVCC)
+      target_compile_definitions(${target} PRIVATE HIGGS_HAS_NVCC)
       # Only the runtime: LibTorch's own CUDA half is opened when a device is first asked for (kernels/device.h).
       target_link_libraries(${target} PUBLIC "${HIGGS_CUDART}")
     endif()

@@ -86,6 +86,9 @@ bool parse_command_line(const CommandText& command, std::vector<std::string> arg
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
   try {
     app.parse(arguments);
+  } catch (const CLI::ArgumentMismatch& error) {
+    const std::string what = error.what();  // "--lr: 1 required TEXT missing"
+    throw UserError(what.substr(0, what.find(':')) + " needs a value");
   } catch (const CLI::ParseError& error) {
     throw UserError(error.what());
   }

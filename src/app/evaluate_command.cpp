@@ -23,16 +23,21 @@ int evaluate_command(const std::vector<std::string>& arguments) {
   const CommandText text{"evaluate", "Held-out losses and top-1 accuracies per codebook."};
   if (!parse_command_line(text, arguments, table)) return 0;
 
+  if (!json.empty()) check_can_hold_files(fs::absolute(json).parent_path(), "--json");
+
   BaseModel base(options);
-  const Dataset dataset = Dataset::load(manifest, base.tokenizer(), base.codes(), base.ids(), {});
-  std::optional<Adapter> adapter;
+  std::optional<Adapter> adapter;  // before the clips are encoded: it may not fit
   if (!adapter_folder.empty()) adapter.emplace(base.model(), fs::path(adapter_folder));
+  const Dataset dataset = Dataset::load(manifest, base.tokenizer(), base.codes(), base.ids(), {});
   Collective alone(LaunchInfo{}, 0);
   const EvalMetrics metrics =
       evaluate(base.model(), dataset, base.ids(), batch_size, {}, base.model().has_text_head(), alone);
   const std::string line = metrics_line(metrics) + "\n";
   std::fputs(line.c_str(), stdout);
-  if (!json.empty()) write_file_atomically(json, line);
+  if (!json.empty()) {
+    make_writable_folder(fs::absolute(json).parent_path());
+    write_file_atomically(json, line);
+  }
   return 0;
 }
 

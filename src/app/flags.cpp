@@ -54,9 +54,13 @@ T parse_number(const std::string& text, const std::string& what, const char* kin
 
 void check_range(const Flag& flag, double value, const std::string& what) {
   if (value >= flag.low && value <= flag.high) return;
-  std::string range = "at least " + number_text(flag.low);
+  const bool whole = std::holds_alternative<std::int64_t*>(flag.target);
+  const auto bound = [&](double x) {
+    return whole ? std::to_string(static_cast<std::int64_t>(x)) : number_text(x);
+  };
+  std::string range = "at least " + bound(flag.low);
   if (flag.high < std::numeric_limits<double>::infinity()) {
-    range = "between " + number_text(flag.low) + " and " + number_text(flag.high);
+    range = "between " + bound(flag.low) + " and " + bound(flag.high);
   }
   throw UserError(what + ": must be " + range);
 }
@@ -71,6 +75,11 @@ Flag& Flag::choose(std::vector<std::string> values) {
 Flag& Flag::range(double lowest, double highest) {
   low = lowest;
   high = highest;
+  return *this;
+}
+
+Flag& Flag::follow_checkpoint() {
+  from_checkpoint = true;
   return *this;
 }
 
@@ -159,15 +168,17 @@ void FlagTable::check_required() const {
 std::string FlagTable::to_toml() const {
   std::string text;
   for (const Flag& flag : flags_) {
-    if (flag.name != "config" && flag.name != "print_config")
-      text += flag.name + " = " + flag.value_text() + "\n";
+    if (flag.name == "config" || flag.name == "print_config") continue;
+    if (flag.from_checkpoint && !flag.given) text += "# ";
+    text += flag.name + " = " + flag.value_text() + "\n";
   }
   return text;
 }
 
 std::string FlagTable::nearest(const std::string& name) const {
   std::string best;
-  std::size_t best_distance = std::max<std::size_t>(3, name.size() / 3) + 1;
+  // Farther off it would be a guess: a name of one letter is like every other.
+  std::size_t best_distance = std::min<std::size_t>(4, name.size() / 2) + 1;
   for (const Flag& flag : flags_) {
     const std::size_t d = distance(name, flag.name);
     if (d < best_distance) {

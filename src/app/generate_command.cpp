@@ -39,15 +39,22 @@ struct GenerateOptions {
     t.add("ref_audio", ref_audio, "clip of the voice to follow");
     t.add("ref_text", ref_text, "what is said in it");
     t.add("scene", scene,
-          "scene in the system turn; '' leaves it out; default: as the adapter was trained, else this");
+          "scene in the system turn; '' leaves it out; default: as the adapter was trained, else this")
+        .follow_checkpoint();
     t.add("greedy", sampling.greedy, "always the most likely code");
     t.add("temperature", sampling.temperature, "of sampling; default: the base's generation_config.json")
-        .range(1e-3, 100);
-    t.add("top_k", sampling.top_k, "sample among so many codes; 0: all").range(0);
-    t.add("top_p", sampling.top_p, "sample among the likeliest codes of this share").range(1e-6, 1.0);
+        .range(1e-3, 100)
+        .follow_checkpoint();
+    t.add("top_k", sampling.top_k, "sample among so many codes; 0: all").range(0).follow_checkpoint();
+    t.add("top_p", sampling.top_p, "sample among the likeliest codes of this share")
+        .range(1e-6, 1.0)
+        .follow_checkpoint();
     t.add("ras_window", sampling.ras_window, "frames that repetition-aware sampling looks back on; 0: off")
-        .range(0);
-    t.add("ras_repeats", sampling.ras_repeats, "hits in them that have a code drawn again").range(1);
+        .range(0)
+        .follow_checkpoint();
+    t.add("ras_repeats", sampling.ras_repeats, "hits in them that have a code drawn again")
+        .range(1)
+        .follow_checkpoint();
     t.add("seed", seed, "of sampling").range(0);
     t.add("max_seconds", max_seconds, "stop there at the latest; 0: 4 times the usual length, at least 10 s")
         .range(0.0);
@@ -172,6 +179,8 @@ int generate_all(GenerateOptions& options, const FlagTable& table) {
     throw UserError("--ref_audio needs --ref_text: what is said in the clip");
   }
   check_can_hold_files(fs::absolute(options.out).parent_path(), "--out");
+  if (!options.out_codes.empty())
+    check_can_hold_files(fs::absolute(options.out_codes).parent_path(), "--out_codes");
   BaseModel base(options.base);
   apply_generation_config(base.folder(), table, options.sampling);
 
@@ -185,6 +194,7 @@ int generate_all(GenerateOptions& options, const FlagTable& table) {
   const std::vector<Prompt> prompts =
       make_prompts(options, as_trained ? trained->system_text : system_text(options.scene), base.tokenizer());
   make_writable_folder(fs::absolute(options.out).parent_path());
+  if (!options.out_codes.empty()) make_writable_folder(fs::absolute(options.out_codes).parent_path());
   const AudioTokenizer& codec = base.codes().codec();
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     options.sampling.seed = mix_key(static_cast<std::uint64_t>(options.seed), i);

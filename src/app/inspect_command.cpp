@@ -218,12 +218,12 @@ void inspect_forward(const InspectOptions& options, TensorOutput& out) {
   if (options.grads) need(options.adapter, "adapter", "forward --grads");
   BaseModel base(options.base);
   const Manifest manifest(options.manifest);
+  HiggsModel& model = base.model();
+  std::optional<Adapter> adapter;  // before the clips are encoded: it may not fit
+  if (!options.adapter.empty()) adapter.emplace(model, fs::path(options.adapter));
   const auto samples = encoded(base, manifest, options);
   const auto all = pointers(samples);
   const PackedBatch batch = make_batch(all, base.ids(), 0).to(base.device());
-  HiggsModel& model = base.model();
-  std::optional<Adapter> adapter;
-  if (!options.adapter.empty()) adapter.emplace(model, fs::path(options.adapter));
 
   const at::AutoGradMode grad_mode(options.grads);
   ObjectiveOptions objective;
@@ -267,6 +267,7 @@ int inspect_command(const std::vector<std::string>& arguments) {
   if (stage.value == "decode") inspect_decode(options, out);
   if (stage.value == "collate") inspect_collate(options, out);
   if (stage.value == "forward") inspect_forward(options, out);
+  make_writable_folder(fs::absolute(options.out).parent_path());
   out.write(options.out);
   log::info(options.out + ": " + std::to_string(out.size()) + " tensors");
   return 0;

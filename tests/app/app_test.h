@@ -126,8 +126,8 @@ class RefusalTest : public AppTest {
   }
 
   Arguments train(const fs::path& manifest) const {
-    return {"train",       "--train_manifest", manifest, "--output_dir", scratch / "run", "--max_steps", "2",
-            "--val_split", "0"};
+    return {"train", "--train_manifest", manifest, "--output_dir", scratch / "run", "--max_steps",
+            "2",     "--val_split",      "0"};
   }
 };
 

@@ -40,12 +40,14 @@ TEST_F(BadCheckpoint, TruncatedCodec) {
 TEST_F(BadCheckpoint, BaseOfGarbage) {
   const fs::path base = copy_of(golden("hf/model"), "base", "model.safetensors");
   write("base/model.safetensors", std::string(4096, '\xff'));
-  expect_refused(train(golden("e2e/manifest.jsonl")) + Arguments{"--base_ckpt", base}, {base / "model.safetensors"});
+  expect_refused(train(golden("e2e/manifest.jsonl")) + Arguments{"--base_ckpt", base},
+                 {base / "model.safetensors"});
 }
 
 TEST_F(BadCheckpoint, BaseWithoutWeights) {
   const fs::path base = copy_of(golden("hf/model"), "base", "model.safetensors");
-  expect_refused(train(golden("e2e/manifest.jsonl")) + Arguments{"--base_ckpt", base}, {base, "model.safetensors"});
+  expect_refused(train(golden("e2e/manifest.jsonl")) + Arguments{"--base_ckpt", base},
+                 {base, "model.safetensors"});
 }
 
 TEST_F(BadCheckpoint, BaseWithoutConfig) {
@@ -72,8 +74,9 @@ TEST_F(BadCheckpoint, HubIdThatIsNotInTheCacheTellsTheCommand) {
 
 TEST_F(BadCheckpoint, CodecThatIsNowhereTellsTheCommand) {
   const fs::path base = copy_of(demo("base"), "lonely/base");
-  expect_refused(train(manifest()) + Arguments{"--base_ckpt", base},
-                 {"no audio tokenizer found", "--audio_tokenizer", "hf download bosonai/higgs-audio-v2-tokenizer"});
+  expect_refused(
+      train(manifest()) + Arguments{"--base_ckpt", base},
+      {"no audio tokenizer found", "--audio_tokenizer", "hf download bosonai/higgs-audio-v2-tokenizer"});
 }
 
 TEST_F(BadCheckpoint, TextWeightForABaseWithoutTextHead) {
@@ -84,7 +87,8 @@ TEST_F(BadCheckpoint, TextWeightForABaseWithoutTextHead) {
 TEST_F(BadCheckpoint, BaseWithoutTextHeadTrainsOnAudioWithOneWarning) {
   const ProcessResult result = run(train(manifest()) + demo_base());
   int warnings = 0;
-  for (const std::string& line : lines_of(result.err)) warnings += line.find(" warning ") != std::string::npos;
+  for (const std::string& line : lines_of(result.err))
+    warnings += line.find(" warning ") != std::string::npos;
   EXPECT_EQ(warnings, 1) << result.err;
   EXPECT_NE(result.err.find("no text head; training on audio alone"), std::string::npos) << result.err;
 }
@@ -92,10 +96,11 @@ TEST_F(BadCheckpoint, BaseWithoutTextHeadTrainsOnAudioWithOneWarning) {
 TEST_F(BadCheckpoint, AdapterForAnotherBase) {
   const std::string adapter = golden("e2e/adapter_hf");
   const std::string weights = golden("e2e/adapter_hf/adapter_model.safetensors");
-  expect_refused(Arguments{"generate", "--text", "one", "--out", scratch / "a.wav", "--adapter", adapter} + demo_base(),
-                 {weights, "another base"});
-  expect_refused(Arguments{"evaluate", "--manifest", golden("e2e/manifest.jsonl"), "--json", scratch / "a.json",
-                           "--adapter", adapter} +
+  expect_refused(
+      Arguments{"generate", "--text", "one", "--out", scratch / "a.wav", "--adapter", adapter} + demo_base(),
+      {weights, "another base"});
+  expect_refused(Arguments{"evaluate", "--manifest", golden("e2e/manifest.jsonl"), "--json",
+                           scratch / "a.json", "--adapter", adapter} +
                      demo_base(),
                  {weights, "another base"});
   expect_refused(Arguments{"inspect", "forward", "--manifest", golden("e2e/manifest.jsonl"), "--out",
@@ -108,24 +113,28 @@ TEST_F(BadCheckpoint, AdapterOfTheOtherLayout) {
   const fs::path adapter = copy_of(golden("e2e/adapter_hf"), "adapter", "adapter_model.safetensors");
   std::string weights = text_of(golden("e2e/adapter_hf/adapter_model.safetensors"));
   // The boson layout's prefix has one "model." less; as long, so that the header keeps its length.
-  for (std::size_t at = 0; (at = weights.find("base_model.model.model.layers", at)) != std::string::npos; ++at)
+  for (std::size_t at = 0; (at = weights.find("base_model.model.model.layers", at)) != std::string::npos;
+       ++at)
     weights.replace(at, 29, "base_model.model.layers.layer");
   write("adapter/adapter_model.safetensors", weights);
-  expect_refused(Arguments{"evaluate", "--manifest", golden("e2e/manifest.jsonl"), "--adapter", adapter} + golden_base(),
-                 {adapter / "adapter_model.safetensors", "another base or layout"});
+  expect_refused(
+      Arguments{"evaluate", "--manifest", golden("e2e/manifest.jsonl"), "--adapter", adapter} + golden_base(),
+      {adapter / "adapter_model.safetensors", "another base or layout"});
 }
 
 TEST_F(BadCheckpoint, TruncatedAdapter) {
   const fs::path adapter = copy_of(golden("e2e/adapter_hf"), "adapter");
   fs::resize_file(adapter / "adapter_model.safetensors", 10000);
-  expect_refused(Arguments{"evaluate", "--manifest", golden("e2e/manifest.jsonl"), "--adapter", adapter} + golden_base(),
-                 {adapter / "adapter_model.safetensors", "truncated"});
+  expect_refused(
+      Arguments{"evaluate", "--manifest", golden("e2e/manifest.jsonl"), "--adapter", adapter} + golden_base(),
+      {adapter / "adapter_model.safetensors", "truncated"});
 }
 
 TEST_F(BadCheckpoint, AdapterThatIsNowhere) {
-  expect_refused(Arguments{"evaluate", "--manifest", golden("e2e/manifest.jsonl"), "--adapter", scratch / "none"} +
-                     golden_base(),
-                 {scratch / "none/adapter_config.json", "missing"});
+  expect_refused(
+      Arguments{"evaluate", "--manifest", golden("e2e/manifest.jsonl"), "--adapter", scratch / "none"} +
+          golden_base(),
+      {scratch / "none/adapter_config.json", "missing"});
 }
 
 }  // namespace

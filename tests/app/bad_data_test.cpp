@@ -64,7 +64,8 @@ TEST_F(BadData, JsonThatIsNoSample) {
 
 TEST_F(BadData, MissingClip) {
   const fs::path path = second_line("m.jsonl", spoken("one", "nowhere.wav"));
-  expect_refused(train(path) + golden_base(), {path.string() + ":2: ", scratch / "nowhere.wav", "no such clip"});
+  expect_refused(train(path) + golden_base(),
+                 {path.string() + ":2: ", scratch / "nowhere.wav", "no such clip"});
 }
 
 TEST_F(BadData, ClipWithoutSamples) {
@@ -76,7 +77,8 @@ TEST_F(BadData, ClipWithoutSamples) {
 TEST_F(BadData, ClipOfZeroBytes) {
   write("zero.wav", "");
   const fs::path path = second_line("m.jsonl", spoken("one", "zero.wav"));
-  expect_refused(train(path) + golden_base(), {path.string() + ":2: ", scratch / "zero.wav", "not an audio file"});
+  expect_refused(train(path) + golden_base(),
+                 {path.string() + ":2: ", scratch / "zero.wav", "not an audio file"});
 }
 
 TEST_F(BadData, ClipTooShortForTheCodec) {
@@ -89,7 +91,8 @@ TEST_F(BadData, ClipTooShortForTheCodec) {
 TEST_F(BadData, TextFileNamedWav) {
   write("text.wav", "This is a text, not a recording.\n");
   const fs::path path = second_line("m.jsonl", spoken("one", "text.wav"));
-  expect_refused(train(path) + golden_base(), {path.string() + ":2: ", scratch / "text.wav", "not an audio file"});
+  expect_refused(train(path) + golden_base(),
+                 {path.string() + ":2: ", scratch / "text.wav", "not an audio file"});
 }
 
 TEST_F(BadData, ClipOnTheNetwork) {
@@ -120,7 +123,8 @@ TEST_F(BadData, TruncatedEncodedClip) {
   write_codes_file("c.safetensors", {8, 4}, std::vector<std::int16_t>(32, 1));
   fs::resize_file(scratch / "c.safetensors", fs::file_size(scratch / "c.safetensors") - 1);
   const fs::path path = second_line("m.jsonl", spoken("one", "c.safetensors"));
-  expect_refused(train(path) + golden_base(), {path.string() + ":2: ", scratch / "c.safetensors", "truncated"});
+  expect_refused(train(path) + golden_base(),
+                 {path.string() + ":2: ", scratch / "c.safetensors", "truncated"});
 }
 
 TEST_F(BadData, SampleLongerThanMaxTokens) {
@@ -130,12 +134,13 @@ TEST_F(BadData, SampleLongerThanMaxTokens) {
 
 TEST_F(BadData, ManifestWithNothingLeftAfterSkipping) {
   const fs::path path = write("m.jsonl", spoken("one", "nowhere.wav"));
-  expect_refused(train(path) + golden_base() + Arguments{"--skip_bad_samples"}, {path, "no usable sample is left"});
+  expect_refused(train(path) + golden_base() + Arguments{"--skip_bad_samples"},
+                 {path, "no usable sample is left"});
 }
 
 TEST_F(BadData, LongSamplesAreSkippedWhenAsked) {
-  const ProcessResult result = run(train(good()) + golden_base() +
-                                   Arguments{"--max_tokens", "85", "--on_too_long", "skip"});
+  const ProcessResult result =
+      run(train(good()) + golden_base() + Arguments{"--max_tokens", "85", "--on_too_long", "skip"});
   EXPECT_NE(result.err.find("warning " + (scratch / "good.jsonl").string() + ":2: 104 tokens"),
             std::string::npos)
       << result.err;
@@ -144,8 +149,8 @@ TEST_F(BadData, LongSamplesAreSkippedWhenAsked) {
 }
 
 TEST_F(BadData, BadSamplesAreSkippedWhenAsked) {
-  const fs::path path = write("m.jsonl", "{\n" + first_lines(golden("e2e/manifest.jsonl"), 2) +
-                                             spoken("one", "nowhere.wav"));
+  const fs::path path =
+      write("m.jsonl", "{\n" + first_lines(golden("e2e/manifest.jsonl"), 2) + spoken("one", "nowhere.wav"));
   const ProcessResult result = run(train(path) + golden_base() + Arguments{"--skip_bad_samples"});
   for (const char* line : {":1: ", ":4: "}) {
     EXPECT_NE(result.err.find("warning " + path.string() + line), std::string::npos) << result.err;

@@ -35,7 +35,8 @@ TEST_F(BadFlags, StrayWord) {
 
 TEST_F(BadFlags, ValueOutOfRange) {
   expect_refused(good() + Arguments{"--lora_r", "0"}, {"--lora_r: must be between 1 and 4096"});
-  expect_refused(good() + Arguments{"--lora_dropout", "1.5"}, {"--lora_dropout: must be between 0.0 and 0.99"});
+  expect_refused(good() + Arguments{"--lora_dropout", "1.5"},
+                 {"--lora_dropout: must be between 0.0 and 0.99"});
   expect_refused(good() + Arguments{"--batch_size", "-1"}, {"--batch_size: must be at least 1"});
   expect_refused(good() + Arguments{"--lr", "nan"}, {"--lr: must be at least 0.0"});
 }
@@ -60,20 +61,24 @@ TEST_F(BadFlags, MissingRequiredFlag) {
 
 TEST_F(BadFlags, InspectNeedsAStageAndItsInput) {
   const Arguments common = golden_base() + Arguments{"--out", scratch / "o.safetensors"};
-  expect_refused(Arguments{"inspect"} + common, {"STAGE is missing", "text, tokens, codes, decode, collate, forward"});
+  expect_refused(Arguments{"inspect"} + common,
+                 {"STAGE is missing", "text, tokens, codes, decode, collate, forward"});
   expect_refused(Arguments{"inspect", "logits"} + common, {"STAGE 'logits' is unknown", "text, tokens"});
   expect_refused(Arguments{"inspect", "tokens"} + common, {"inspect tokens needs --manifest"});
   expect_refused(Arguments{"inspect", "text"} + common, {"inspect text needs --text_file"});
   expect_refused(Arguments{"inspect", "decode"} + common, {"inspect decode needs --codes"});
-  expect_refused(Arguments{"inspect", "forward", "--grads", "--manifest", golden("e2e/manifest.jsonl")} + common,
-                 {"inspect forward --grads needs --adapter"});
+  expect_refused(
+      Arguments{"inspect", "forward", "--grads", "--manifest", golden("e2e/manifest.jsonl")} + common,
+      {"inspect forward --grads needs --adapter"});
 }
 
 TEST_F(BadFlags, GenerateNeedsOneSourceOfText) {
   const Arguments common = Arguments{"generate", "--out", scratch / "a.wav"} + demo_base();
   expect_refused(common, {"--text, --text_file and --manifest"});
-  expect_refused(common + Arguments{"--text", "one", "--manifest", "m.jsonl"}, {"--text, --text_file and --manifest"});
-  expect_refused(common + Arguments{"--text", "one", "--ref_audio", "a.wav"}, {"--ref_audio needs --ref_text"});
+  expect_refused(common + Arguments{"--text", "one", "--manifest", "m.jsonl"},
+                 {"--text, --text_file and --manifest"});
+  expect_refused(common + Arguments{"--text", "one", "--ref_audio", "a.wav"},
+                 {"--ref_audio needs --ref_text"});
 }
 
 TEST_F(BadFlags, UnknownTomlKeySuggestsTheNearest) {
@@ -89,10 +94,12 @@ TEST_F(BadFlags, UnknownTomlKeyLikeNoneSuggestsNothing) {
 
 TEST_F(BadFlags, BadTomlIsNamedByItsLine) {
   expect_refused(with_config("lr = 1e-3\nbatch_size = \n"), {config() + ":2: not valid TOML"});
-  expect_refused(with_config("lr = 1e-3\nbatch_size = 'x'\n"), {config() + ":2: ", "batch_size", "not a whole number"});
+  expect_refused(with_config("lr = 1e-3\nbatch_size = 'x'\n"),
+                 {config() + ":2: ", "batch_size", "not a whole number"});
   expect_refused(with_config("lr = [1]\n"), {config() + ":1: 'lr' must be"});
   expect_refused(with_config("lora_r = 0\n"), {config() + ":1: ", "lora_r: must be between 1 and 4096"});
-  expect_refused(good() + Arguments{"--config", scratch / "none.toml"}, {scratch / "none.toml", "No such file"});
+  expect_refused(good() + Arguments{"--config", scratch / "none.toml"},
+                 {scratch / "none.toml", "No such file"});
 }
 
 TEST_F(BadFlags, OutputFolderBelowAFile) {
@@ -104,7 +111,8 @@ TEST_F(BadFlags, OutputFolderBelowAFile) {
 TEST_F(BadFlags, OutputFolderThatHoldsSomethingElse) {
   write("run/notes.txt", "mine\n");
   expect_refused(good(), {"--output_dir " + (scratch / "run").string(), "not empty", "--overwrite"});
-  expect_refused(good() + Arguments{"--resume", "none"}, {"--output_dir " + (scratch / "run").string(), "--overwrite"});
+  expect_refused(good() + Arguments{"--resume", "none"},
+                 {"--output_dir " + (scratch / "run").string(), "--overwrite"});
 }
 
 TEST_F(BadFlags, OutputFolderThatIsAFile) {
@@ -124,10 +132,12 @@ TEST_F(BadFlags, OutputFilesBelowAFile) {
                  {"--out", "is not a folder"});
   expect_refused(Arguments{"generate", "--text", "one", "--out", below} + demo_base(),
                  {"--out", "is not a folder"});
-  expect_refused(Arguments{"generate", "--text", "one", "--out", scratch / "a.wav", "--out_codes", below} + demo_base(),
-                 {"--out_codes", "is not a folder"});
-  expect_refused(Arguments{"evaluate", "--manifest", golden("e2e/manifest.jsonl"), "--json", below} + golden_base(),
-                 {"--json", "is not a folder"});
+  expect_refused(
+      Arguments{"generate", "--text", "one", "--out", scratch / "a.wav", "--out_codes", below} + demo_base(),
+      {"--out_codes", "is not a folder"});
+  expect_refused(
+      Arguments{"evaluate", "--manifest", golden("e2e/manifest.jsonl"), "--json", below} + golden_base(),
+      {"--json", "is not a folder"});
 }
 
 TEST_F(BadFlags, HelpOfAnUnknownCommandIsAnError) {

@@ -22,10 +22,13 @@ struct Flag {
   double high = std::numeric_limits<double>::infinity();
   bool required = false;
   bool given = false;  // by flag or file, not by default
+  bool from_checkpoint =
+      false;  // not given, it is as the base or the adapter says; the default is the last resort
 
   Flag& choose(std::vector<std::string> values);
   Flag& range(double lowest, double highest = std::numeric_limits<double>::infinity());
   Flag& require();
+  Flag& follow_checkpoint();
   std::string value_text() const;  // as it would stand in TOML
 };
 
@@ -48,6 +51,8 @@ class FlagTable {
   void read_config(const fs::path& path);
   // UserError naming the first required flag that wasn't given.
   void check_required() const;
+  // Every setting; one that follows the checkpoint and wasn't given stands there as a comment, so that
+  // reading it back doesn't give it.
   std::string to_toml() const;
   // The known name most like `name`, or "" when none is near.
   std::string nearest(const std::string& name) const;

@@ -26,11 +26,9 @@ std::uint32_t dropout_threshold(double p);
 // in, out: [num_rows, num_features]; may be the same buffer.
 void dropout_cpu(const float* in, float* out, std::int64_t num_rows, std::int64_t num_features, double p,
                  std::uint64_t key, const std::int32_t* sample, const std::int32_t* position);
-#if defined(HIGGS_HAS_NVCC)
-// The same on device pointers, on `stream` (a cudaStream_t). Returns a cudaError_t.
+// The same on device pointers, on `stream` (a cudaStream_t). Returns a cudaError_t. There only when nvcc was.
 int dropout_cuda(const float* in, float* out, std::int64_t num_rows, std::int64_t num_features, double p,
                  std::uint64_t key, const std::int32_t* sample, const std::int32_t* position, void* stream);
-#endif
 }  // namespace kernels
 
 }  // namespace higgs
