@@ -1,0 +1,120 @@
+// The model against transformers + peft (goldens hf): every position of hidden states and of both heads.
+#include <ATen/ops/empty.h>
+#include <ATen/ops/logsumexp.h>
+#include <gmock/gmock.h>
+
+#include "higgs/model/adapter.h"
+#include "support/golden_batch.h"
+#include "support/paths.h"
+
+namespace higgs {
+namespace {
+
+using test::at_real_positions;
+using test::golden;
+using test::HfBatch;
+using test::load;
+using test::relative_difference;
+
+HiggsModel& model() {
+  static HiggsModel one(golden("hf/model"), at::kFloat, at::kCPU);
+  return one;
+}
+
+struct Case {
+  const char* name;
+  const char* batch;
+  const char* adapter;  // null: the base alone
+};
+
+std::ostream& operator<<(std::ostream& out, const Case& c) {
+  return out << c.name;
+}
+
+// Logsumexp of each head at every row: [N, C] and [N].
+at::Tensor audio_logsumexp(const HiggsModel& m, const at::Tensor& hidden) {
+  return at::logsumexp(m.audio_logits(hidden).to(at::kFloat), -1);
+}
+at::Tensor text_logsumexp(const HiggsModel& m, const at::Tensor& hidden) {
+  return at::logsumexp(m.text_logits(hidden).to(at::kFloat), -1);
+}
+
+// Rows of the packed batch at the (sample, column) pairs whose logits are stored.
+at::Tensor rows_at(const at::Tensor& positions, const at::Tensor& mask) {
+  const at::Tensor row_of = mask.flatten().cumsum(0).sub(1).view(mask.sizes());
+  std::vector<std::int64_t> rows;
+  for (std::int64_t i = 0; i < positions.size(0); ++i) {
+    const auto b = positions[i][0].item<std::int64_t>(), t = positions[i][1].item<std::int64_t>();
+    EXPECT_EQ(mask[b][t].item<std::int64_t>(), 1);
+    rows.push_back(row_of[b][t].item<std::int64_t>());
+  }
+  return at::tensor(rows);
+}
+
+void compare(const HiggsModel& m, const at::Tensor& hidden, const SafetensorsFile& want,
+             const at::Tensor& mask, double tolerance) {
+  if (want.contains("last_hidden")) {
+    EXPECT_LT(relative_difference(hidden, at_real_positions(load(want, "last_hidden"), mask)), tolerance);
+  }
+  EXPECT_LT(relative_difference(audio_logsumexp(m, hidden),
+                                at_real_positions(load(want, "audio_logsumexp"), mask)),
+            tolerance);
+  EXPECT_LT(
+      relative_difference(text_logsumexp(m, hidden), at_real_positions(load(want, "text_logsumexp"), mask)),
+      tolerance);
+  if (!want.contains("positions")) return;
+  const at::Tensor picked = hidden.index_select(0, rows_at(load(want, "positions"), mask));
+  EXPECT_LT(relative_difference(m.audio_logits(picked), load(want, "audio_logits")), tolerance);
+  EXPECT_LT(relative_difference(m.text_logits(picked), load(want, "text_logits")), tolerance);
+}
+
+class HfGolden : public ::testing::TestWithParam<Case> {};
+
+// 2e-5 is what two BLAS libraries in float32 may differ by (README of the goldens). With left padding
+// transformers counts positions from the padding on; RoPE sees differences only, so ours agree all the same.
+TEST_P(HfGolden, EveryPositionEqualsTransformers) {
+  const Case& c = GetParam();
+  const HfBatch batch(golden(std::string("hf/") + c.batch + ".safetensors"), golden("hf/model"));
+  const SafetensorsFile want(golden(std::string("hf/") + c.name + ".safetensors"));
+  std::optional<Adapter> adapter;
+  if (c.adapter != nullptr) adapter.emplace(model(), golden(std::string("hf/") + c.adapter));
+  compare(model(), model().forward(batch.packed), want, batch.mask, 2e-5);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, HfGolden,
+    ::testing::Values(Case{"out_base_right", "batch_right", nullptr},
+                      Case{"out_base_left", "batch_left", nullptr},
+                      Case{"out_base_hf_processor", "batch_hf_processor", nullptr},
+                      Case{"out_lora_right", "batch_right", "adapter_lora"},
+                      Case{"out_lora_left", "batch_left", "adapter_lora"},
+                      Case{"out_rslora_right", "batch_right", "adapter_rslora"},
+                      Case{"out_pattern_right", "batch_right", "adapter_pattern"},
+                      Case{"out_attn_list_right", "batch_right", "adapter_attn_list"}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+// bfloat16 keeps 8 bits, and the order of rounding inside attention differs between the two: about 1e-2.
+TEST(HfGoldenBf16, BaseEqualsTransformers) {
+  HiggsModel bf16(golden("hf/model"), at::kBFloat16, at::kCPU);
+  const HfBatch batch(golden("hf/batch_right.safetensors"), golden("hf/model"));
+  compare(bf16, bf16.forward(batch.packed), SafetensorsFile(golden("hf/out_base_right_bf16.safetensors")),
+          batch.mask, 1e-2);
+}
+
+TEST(HfGoldenBf16, Float32AdapterOverABf16BaseEqualsPeft) {
+  HiggsModel bf16(golden("hf/model"), at::kBFloat16, at::kCPU);
+  const Adapter adapter(bf16, golden("hf/adapter_lora"));
+  const HfBatch batch(golden("hf/batch_right.safetensors"), golden("hf/model"));
+  const at::Tensor hidden = bf16.forward(batch.packed);
+  EXPECT_EQ(hidden.scalar_type(), at::kBFloat16);
+  EXPECT_EQ(adapter.tensors()[0].value.scalar_type(), at::kFloat);
+  compare(bf16, hidden, SafetensorsFile(golden("hf/out_lora_right_bf16.safetensors")), batch.mask, 1e-2);
+}
+
+TEST(HfGoldenAdapters, DoraIsRefusedByName) {
+  EXPECT_THAT(test::user_error([] { Adapter adapter(model(), golden("hf/adapter_dora")); }),
+              ::testing::HasSubstr("adapter_config.json: use_dora is not supported"));
+}
+
+}  // namespace
+}  // namespace higgs
