@@ -23,7 +23,7 @@ FlagTable TrainOptions::table() {
   t.add("lora_r", lora.r, "rank of the adapter").range(1, 4096);
   t.add("lora_alpha", lora.alpha, "its scale is alpha / r").range(0.0);
   t.add("lora_dropout", lora.dropout, "share of each module's inputs dropped").range(0.0, 0.99);
-  t.add("text_weight", trainer.objective.text_weight, "of the text loss").range(0.0);
+  t.add("text_weight", trainer.objective.text_weight, "of the text loss").range(0.0).follow_checkpoint();
   t.add("audio_weight", trainer.objective.audio_weight, "of the audio loss").range(0.0);
   t.add("codebook_reduction", codebook_reduction, "of the codebooks' losses").choose({"mean", "sum"});
   t.add("max_tokens", max_tokens, "longest sample, audio frames included; samples are never cut").range(16);

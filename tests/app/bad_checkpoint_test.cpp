@@ -91,6 +91,8 @@ TEST_F(BadCheckpoint, BaseWithoutTextHeadTrainsOnAudioWithOneWarning) {
     warnings += line.find(" warning ") != std::string::npos;
   EXPECT_EQ(warnings, 1) << result.err;
   EXPECT_NE(result.err.find("no text head; training on audio alone"), std::string::npos) << result.err;
+  // --text_weight wasn't given, so the written settings don't give it either.
+  run({"train", "--config", scratch / "run/config.toml", "--output_dir", scratch / "again"});
 }
 
 TEST_F(BadCheckpoint, AdapterForAnotherBase) {

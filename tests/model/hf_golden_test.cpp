@@ -91,16 +91,18 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"out_rslora_right", "batch_right", "adapter_rslora"},
                       Case{"out_pattern_right", "batch_right", "adapter_pattern"},
                       Case{"out_attn_list_right", "batch_right", "adapter_attn_list"}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& test_case) { return std::string(test_case.param.name); });
 
-// bfloat16 keeps 8 bits, and the order of rounding inside attention differs between the two: about 1e-2.
+// The golden's attention is transformers' "eager", which rounds its probabilities to bfloat16. From it
+// transformers' own "sdpa" differs by 1.06e-2, first in layer 0's attention; so does ours, which is that kernel.
 TEST(HfGoldenBf16, BaseEqualsTransformers) {
   HiggsModel bf16(golden("hf/model"), at::kBFloat16, at::kCPU);
   const HfBatch batch(golden("hf/batch_right.safetensors"), golden("hf/model"));
   compare(bf16, bf16.forward(batch.packed), SafetensorsFile(golden("hf/out_base_right_bf16.safetensors")),
-          batch.mask, 1e-2);
+          batch.mask, 1.5e-2);
 }
 
+// Made with "sdpa": XXX
 TEST(HfGoldenBf16, Float32AdapterOverABf16BaseEqualsPeft) {
   HiggsModel bf16(golden("hf/model"), at::kBFloat16, at::kCPU);
   const Adapter adapter(bf16, golden("hf/adapter_lora"));
@@ -108,7 +110,7 @@ TEST(HfGoldenBf16, Float32AdapterOverABf16BaseEqualsPeft) {
   const at::Tensor hidden = bf16.forward(batch.packed);
   EXPECT_EQ(hidden.scalar_type(), at::kBFloat16);
   EXPECT_EQ(adapter.tensors()[0].value.scalar_type(), at::kFloat);
-  compare(bf16, hidden, SafetensorsFile(golden("hf/out_lora_right_bf16.safetensors")), batch.mask, 1e-2);
+  compare(bf16, hidden, SafetensorsFile(golden("hf/out_lora_right_bf16.safetensors")), batch.mask, 1e-9);
 }
 
 TEST(HfGoldenAdapters, DoraIsRefusedByName) {

@@ -21,9 +21,8 @@ struct Flag {
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
   bool required = false;
-  bool given = false;  // by flag or file, not by default
-  bool from_checkpoint =
-      false;  // not given, it is as the base or the adapter says; the default is the last resort
+  bool given = false;            // by flag or file, not by default
+  bool from_checkpoint = false;  // not given, it is as base or adapter allow; then giving the default matters
 
   Flag& choose(std::vector<std::string> values);
   Flag& range(double lowest, double highest = std::numeric_limits<double>::infinity());

@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Held-out audio loss of demo/ by transformers and peft, in the two ways it is quoted.
+
+    demo_loss.py --demo demo [--adapter DIR] [--binary build/higgs_train]
+
+Everything from the recordings on is Python's: tokens, the audio tokenizer, forward, loss.
+  one EOS    each codebook's codes and one EOS are supervised; mean over the codebooks of sum / count over the whole
+             set. This is what higgs_train trains on and evaluates; with --binary it must agree with
+             `higgs_train evaluate` to 1e-4.
+  every EOS  the EOS that fill each codebook up to the clip's last frame are supervised too (they are easy: the mean is
+             lower), and groups of samples with equally long prompts are averaged by their frames. The figures for
+             Python's peft in demo/README.md are of this kind: 2.763 for the base.
+Exit code: 0 good, 1 a check failed, 2 something can't be used.
+"""
+
+import argparse
+import json
+import os
+from collections import defaultdict
+
+from common import STREAM_BOS, STREAM_EOS, Table, delayed, forward, higgs_train, load_base, placeholder_ids
+
+import peft
+import soundfile
+import torch
+import torch.nn.functional as F
+from tokenizers import Tokenizer
+from transformers import HiggsAudioV2TokenizerModel
+
+QUOTED_FOR_BASE = 2.763  # demo/README.md, "every EOS"
+
+
+def load_samples(demo):
+    """[(ids of the prompt, ids behind the clip, codes [8, T])] of voice/val.jsonl."""
+    codec = HiggsAudioV2TokenizerModel.from_pretrained(os.path.join(demo, "codec"), dtype=torch.float32).eval()
+    tokenizer = Tokenizer.from_file(os.path.join(demo, "base", "tokenizer.json"))
+    samples = []
+    with open(os.path.join(demo, "voice", "val.jsonl"), encoding="utf-8") as file:
+        for line in file:
+            system, user, assistant = json.loads(line)["messages"]
+            text = "<|begin_of_text|>"
+            for message in (system, user):
+                text += f"<|start_header_id|>{message['role']}<|end_header_id|>\n\n{message['content']}<|eot_id|>"
+            text += "<|start_header_id|>assistant<|end_header_id|>\n\n<|audio_out_bos|>"
+            clip = os.path.join(demo, "voice", assistant["content"]["audio_url"])
+            wave, rate = soundfile.read(clip, dtype="float32")
+            assert rate == 24000 and wave.ndim == 1, clip
+            with torch.no_grad():
+                codes = codec.encode(torch.from_numpy(wave)[None, None]).audio_codes[0]
+            samples.append((tokenizer.encode(text, add_special_tokens=False).ids, codes))
+    return samples
+
+
+def labels_of(frames, every_eos):
+    """Frames [L, 8] -> labels: codes and EOS, -100 elsewhere."""
+    labels = frames.masked_fill(frames == STREAM_BOS, -100)
+    if not every_eos:
+        for k in range(labels.shape[1]):
+            first = (labels[:, k] == STREAM_EOS).nonzero()[0].item()
+            labels[first + 1 :, k] = -100
+    return labels
+
+
+def codebook_sums(logits, labels):
+    """Sum of cross-entropies and number of labels, per codebook."""
+    losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="none")
+    return losses.view(labels.shape).double().sum(0), (labels != -100).sum(0).double()
+
+
+def measure(model, samples, placeholders, placeholder):
+    """(loss with one EOS, loss with every EOS)."""
+    config = model.config
+    sums, counts = torch.zeros(8).double(), torch.zeros(8).double()
+    groups = defaultdict(lambda: [torch.zeros(8).double(), torch.zeros(8).double(), 0])
+    for prompt, codes in samples:
+        frames = delayed(codes)
+        with torch.no_grad():
+            hidden = forward(model, torch.tensor(prompt + [placeholder]), [codes], placeholders, config)
+            # Frame t is predicted one position before it stands.
+            logits = model.audio_lm_head(hidden[len(prompt) - 1 : -1]).view(len(frames), config.num_codebooks, -1)
+        ce, count = codebook_sums(logits, labels_of(frames, every_eos=False))
+        sums, counts = sums + ce, counts + count
+        ce, count = codebook_sums(logits, labels_of(frames, every_eos=True))
+        group = groups[len(prompt)]
+        group[0], group[1], group[2] = group[0] + ce, group[1] + count, group[2] + len(frames)
+    total = sum(group[2] for group in groups.values())
+    grouped = sum(ce / count * length for ce, count, length in groups.values()) / total
+    return (sums / counts).mean().item(), grouped.mean().item()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--demo", required=True, help="the demo's folder: base, codec, voice")
+    parser.add_argument("--adapter", help="PEFT folder to measure beside the base")
+    parser.add_argument("--binary", help="higgs_train, to compare with its `evaluate`")
+    arguments = parser.parse_args()
+    table = Table()
+    base_folder = os.path.join(arguments.demo, "base")
+    samples = load_samples(arguments.demo)
+    placeholders = placeholder_ids(base_folder)
+    for adapter in [None, arguments.adapter] if arguments.adapter else [None]:
+        model = load_base(base_folder)
+        if adapter:
+            model = peft.PeftModel.from_pretrained(model, adapter).eval().get_base_model()
+        one_eos, every_eos = measure(model, samples, placeholders, model.config.audio_token_id)
+        name = adapter or "base"
+        print(f"{name}: one EOS {one_eos:.4f}, every EOS {every_eos:.4f}")
+        if arguments.binary:
+            words = ["--base_ckpt", base_folder, "--audio_tokenizer", os.path.join(arguments.demo, "codec")]
+            words += ["--manifest", os.path.join(arguments.demo, "voice", "val.jsonl")]
+            words += ["--adapter", adapter] if adapter else []
+            ours = json.loads(higgs_train(arguments.binary, "evaluate", *words))
+            table.close("higgs_train evaluate, one EOS", ours["loss_audio"], one_eos, 1e-4)
+        if not adapter:
+            table.close("demo/README.md's figure, every EOS", every_eos, QUOTED_FOR_BASE, 1e-3)
+    table.end()
+
+
+if __name__ == "__main__":
+    main()
