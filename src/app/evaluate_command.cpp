@@ -7,6 +7,7 @@
 #include "higgs/app/command_line.h"
 #include "higgs/app/commands.h"
 #include "higgs/report/run_log.h"
+#include "output_file.h"
 
 namespace higgs {
 
@@ -23,7 +24,7 @@ int evaluate_command(const std::vector<std::string>& arguments) {
   const CommandText text{"evaluate", "Held-out losses and top-1 accuracies per codebook."};
   if (!parse_command_line(text, arguments, table)) return 0;
 
-  if (!json.empty()) check_can_hold_files(fs::absolute(json).parent_path(), "--json");
+  if (!json.empty()) check_output_file(json, "--json");
 
   BaseModel base(options);
   std::optional<Adapter> adapter;  // before the clips are encoded: it may not fit
@@ -35,7 +36,7 @@ int evaluate_command(const std::vector<std::string>& arguments) {
   const std::string line = metrics_line(metrics) + "\n";
   std::fputs(line.c_str(), stdout);
   if (!json.empty()) {
-    make_writable_folder(fs::absolute(json).parent_path());
+    make_folder_for(json);
     write_file_atomically(json, line);
   }
   return 0;

@@ -15,6 +15,7 @@
 #include "higgs/data/prompt.h"
 #include "higgs/kernels/philox.h"
 #include "higgs/model/adapter.h"
+#include "output_file.h"
 
 namespace higgs {
 namespace {
@@ -178,9 +179,8 @@ int generate_all(GenerateOptions& options, const FlagTable& table) {
   if (!options.ref_audio.empty() && options.ref_text.empty()) {
     throw UserError("--ref_audio needs --ref_text: what is said in the clip");
   }
-  check_can_hold_files(fs::absolute(options.out).parent_path(), "--out");
-  if (!options.out_codes.empty())
-    check_can_hold_files(fs::absolute(options.out_codes).parent_path(), "--out_codes");
+  check_output_file(options.out, "--out");
+  if (!options.out_codes.empty()) check_output_file(options.out_codes, "--out_codes");
   BaseModel base(options.base);
   apply_generation_config(base.folder(), table, options.sampling);
 
@@ -193,8 +193,8 @@ int generate_all(GenerateOptions& options, const FlagTable& table) {
   const bool as_trained = trained && !trained->system_text.empty() && !table.was_given("scene");
   const std::vector<Prompt> prompts =
       make_prompts(options, as_trained ? trained->system_text : system_text(options.scene), base.tokenizer());
-  make_writable_folder(fs::absolute(options.out).parent_path());
-  if (!options.out_codes.empty()) make_writable_folder(fs::absolute(options.out_codes).parent_path());
+  make_folder_for(options.out);
+  if (!options.out_codes.empty()) make_folder_for(options.out_codes);
   const AudioTokenizer& codec = base.codes().codec();
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     options.sampling.seed = mix_key(static_cast<std::uint64_t>(options.seed), i);

@@ -17,6 +17,7 @@
 #include "higgs/base/log.h"
 #include "higgs/model/adapter.h"
 #include "higgs/train/objective.h"
+#include "output_file.h"
 #include "tensor_output.h"
 
 namespace higgs {
@@ -258,7 +259,7 @@ int inspect_command(const std::vector<std::string>& arguments) {
   Positional stage{"STAGE", "what to write", {"text", "tokens", "codes", "decode", "collate", "forward"}, ""};
   const CommandText text{"inspect", "Writes what the model sees at one stage as tensors; dropout off."};
   if (!parse_command_line(text, arguments, table, &stage)) return 0;
-  check_can_hold_files(fs::absolute(options.out).parent_path(), "--out");
+  check_output_file(options.out, "--out");
 
   TensorOutput out;
   if (stage.value == "text") inspect_text(options, out);
@@ -267,7 +268,7 @@ int inspect_command(const std::vector<std::string>& arguments) {
   if (stage.value == "decode") inspect_decode(options, out);
   if (stage.value == "collate") inspect_collate(options, out);
   if (stage.value == "forward") inspect_forward(options, out);
-  make_writable_folder(fs::absolute(options.out).parent_path());
+  make_folder_for(options.out);
   out.write(options.out);
   log::info(options.out + ": " + std::to_string(out.size()) + " tensors");
   return 0;

@@ -52,13 +52,21 @@ std::string first_line(const char* what) {
   return text.substr(0, text.find('\n'));
 }
 
+// A path or a text out of a manifest may hold line breaks; an error is one line all the same.
+std::string one_line(std::string text) {
+  for (char& c : text) {
+    if (c == '\n' || c == '\r') c = ' ';
+  }
+  return text;
+}
+
 }  // namespace
 
 int run_program(int argc, const char* const* argv) {
   try {
     return run_command({argv + 1, argv + argc});
   } catch (const UserError& error) {
-    std::fprintf(stderr, "higgs_train: error: %s\n", error.what());
+    std::fprintf(stderr, "higgs_train: error: %s\n", one_line(error.what()).c_str());
     return 2;
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "higgs_train: failed: out of memory; try a smaller --batch_size\n");

@@ -76,6 +76,12 @@ PeftConfig read_peft_config(const fs::path& adapter_folder) {
       config.alpha_pattern[pattern] = patterns.number(pattern);
     }
   }
+  if (fields.has("rank_pattern")) {
+    const JsonObject patterns = fields.object("rank_pattern");
+    for (const auto& [pattern, rank] : patterns.json().items()) {
+      config.rank_pattern[pattern] = patterns.integer(pattern);
+    }
+  }
   return config;
 }
 
@@ -98,7 +104,7 @@ std::string peft_config_json(const PeftConfig& config) {
                                      {"modules_to_save", nullptr},
                                      {"peft_type", "LORA"},
                                      {"r", config.r},
-                                     {"rank_pattern", nlohmann::ordered_json::object()},
+                                     {"rank_pattern", config.rank_pattern},
                                      {"revision", nullptr},
                                      {"target_modules", config.target_modules},
                                      {"task_type", config.task_type},
@@ -107,6 +113,7 @@ std::string peft_config_json(const PeftConfig& config) {
   if (config.lora_alpha == std::floor(config.lora_alpha)) {
     document["lora_alpha"] = static_cast<std::int64_t>(config.lora_alpha);
   }
+  if (!config.target_regex.empty()) document["target_modules"] = config.target_regex;
   return document.dump(2) + "\n";
 }
 

@@ -68,6 +68,11 @@ TEST_F(BadData, MissingClip) {
                  {path.string() + ":2: ", scratch / "nowhere.wav", "no such clip"});
 }
 
+TEST_F(BadData, LineBreaksInANameDoNotBreakTheLine) {
+  const fs::path path = second_line("m.jsonl", spoken("one", "no\nwhere.wav"));
+  expect_refused(train(path) + golden_base(), {path.string() + ":2: ", "no where.wav", "no such clip"});
+}
+
 TEST_F(BadData, ClipWithoutSamples) {
   write("zero.wav", silent_wav(0));
   const fs::path path = second_line("m.jsonl", spoken("one", "zero.wav"));

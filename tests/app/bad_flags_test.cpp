@@ -140,6 +140,18 @@ TEST_F(BadFlags, OutputFilesBelowAFile) {
       {"--json", "is not a folder"});
 }
 
+TEST_F(BadFlags, OutputFilesThatAreFolders) {
+  const std::string folder = scratch.path();
+  expect_refused(Arguments{"inspect", "tokens", "--manifest", golden("e2e/manifest.jsonl"), "--out", folder} +
+                     golden_base(),
+                 {"--out " + folder + ": is a folder"});
+  expect_refused(Arguments{"generate", "--text", "one", "--out", folder} + demo_base(),
+                 {"--out " + folder + ": is a folder"});
+  expect_refused(
+      Arguments{"evaluate", "--manifest", golden("e2e/manifest.jsonl"), "--json", folder} + golden_base(),
+      {"--json " + folder + ": is a folder"});
+}
+
 TEST_F(BadFlags, HelpOfAnUnknownCommandIsAnError) {
   expect_refused({"trian", "--help"}, {"unknown command 'trian'"});
 }

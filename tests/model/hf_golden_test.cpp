@@ -102,7 +102,8 @@ TEST(HfGoldenBf16, BaseEqualsTransformers) {
           batch.mask, 1.5e-2);
 }
 
-// Made with "sdpa": XXX
+// Made with "sdpa", on padded rows: each adapted linear map is bit-equal to peft's on equal inputs, and after
+// attention a value in some hundred falls on the other side of a rounding: 8e-3 is one bfloat16 step.
 TEST(HfGoldenBf16, Float32AdapterOverABf16BaseEqualsPeft) {
   HiggsModel bf16(golden("hf/model"), at::kBFloat16, at::kCPU);
   const Adapter adapter(bf16, golden("hf/adapter_lora"));
@@ -110,7 +111,10 @@ TEST(HfGoldenBf16, Float32AdapterOverABf16BaseEqualsPeft) {
   const at::Tensor hidden = bf16.forward(batch.packed);
   EXPECT_EQ(hidden.scalar_type(), at::kBFloat16);
   EXPECT_EQ(adapter.tensors()[0].value.scalar_type(), at::kFloat);
-  compare(bf16, hidden, SafetensorsFile(golden("hf/out_lora_right_bf16.safetensors")), batch.mask, 1e-9);
+  const SafetensorsFile want(golden("hf/out_lora_right_bf16.safetensors"));
+  compare(bf16, hidden, want, batch.mask, 1e-2);
+  const at::Tensor stored = at_real_positions(load(want, "last_hidden"), batch.mask);
+  EXPECT_LT(hidden.ne(stored).to(at::kDouble).mean().item<double>(), 0.02);  // 0.003 measured
 }
 
 TEST(HfGoldenAdapters, DoraIsRefusedByName) {

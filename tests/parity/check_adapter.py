@@ -85,6 +85,8 @@ def main():
     arguments = parser.parse_args()
     table = Table()
     model = load_adapter(arguments.base, arguments.adapter, table)
+    if table.failed:
+        table.end()
     samples, theirs = samples_of(arguments)
     base = model.get_base_model()
     placeholders = placeholder_ids(arguments.base)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
@@ -14,6 +15,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 from transformers import HiggsAudioV2ForConditionalGeneration
+from transformers.utils import logging
+
+logging.disable_progress_bar()
+warnings.filterwarnings("ignore", category=FutureWarning)
 
 STREAM_BOS, STREAM_EOS = 1024, 1025
 

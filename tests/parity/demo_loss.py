@@ -31,7 +31,7 @@ QUOTED_FOR_BASE = 2.763  # demo/README.md, "every EOS"
 
 
 def load_samples(demo):
-    """[(ids of the prompt, ids behind the clip, codes [8, T])] of voice/val.jsonl."""
+    """[(ids of the prompt, codes [8, T] of the clip)] of voice/val.jsonl."""
     codec = HiggsAudioV2TokenizerModel.from_pretrained(os.path.join(demo, "codec"), dtype=torch.float32).eval()
     tokenizer = Tokenizer.from_file(os.path.join(demo, "base", "tokenizer.json"))
     samples = []

@@ -12,6 +12,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "higgs/base/hash.h"
+
 namespace higgs::test {
 namespace {
 
@@ -118,7 +120,10 @@ std::vector<std::string> lines_of(const std::string& text) {
 std::map<std::string, std::string> snapshot(const fs::path& folder) {
   std::map<std::string, std::string> found;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    found[fs::relative(entry.path(), folder).string()] = entry.is_regular_file() ? text_of(entry.path()) : "";
+    std::string& content = found[fs::relative(entry.path(), folder).string()];
+    if (!entry.is_regular_file()) continue;
+    const std::string text = text_of(entry.path());
+    content = std::to_string(text.size()) + " bytes, " + Hasher().update(text).hex();
   }
   return found;
 }

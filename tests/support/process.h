@@ -49,7 +49,7 @@ std::string text_of(const fs::path& file);
 void write_text(const fs::path& file, const std::string& text);
 std::vector<std::string> lines_of(const std::string& text);
 
-// Every file below a folder with its bytes, every folder with "", by relative path.
+// Every file below a folder with its size and hash, every folder with "", by relative path.
 std::map<std::string, std::string> snapshot(const fs::path& folder);
 
 }  // namespace higgs::test

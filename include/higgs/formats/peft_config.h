@@ -18,7 +18,8 @@ struct PeftConfig {
   bool use_rslora = false;
   std::vector<std::string> target_modules;  // module paths or their endings, as written; empty when a regex
   std::string target_regex;                 // when target_modules is one string
-  std::map<std::string, double> alpha_pattern;  // regex of a module path -> alpha
+  std::map<std::string, double> alpha_pattern;       // regex of a module path -> alpha
+  std::map<std::string, std::int64_t> rank_pattern;  // likewise; kept for writing, the tensors say each rank
   std::string task_type = "CAUSAL_LM";
 
   // Factor before B(A(x)) of a module with rank `rank`: alpha / rank, or alpha / sqrt(rank) with rsLoRA.

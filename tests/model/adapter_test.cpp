@@ -1,0 +1,173 @@
+// Adapters: made, saved, loaded, and refused when they belong elsewhere.
+#include "higgs/model/adapter.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "higgs/base/json.h"
+#include "support/paths.h"
+#include "support/process.h"
+#include "support/torch_compare.h"
+
+namespace higgs {
+namespace {
+
+using test::golden;
+using test::TemporaryFolder;
+using test::user_error;
+using ::testing::HasSubstr;
+
+HiggsModel& model() {
+  static HiggsModel one(golden("hf/model"), at::kFloat, at::kCPU);
+  return one;
+}
+
+TEST(NewAdapter, StandsBesideEveryLinearMapAndChangesNothing) {
+  LoraOptions options;
+  options.r = 4;
+  options.alpha = 12;
+  const Adapter adapter(model(), options);
+  EXPECT_EQ(model().linears().size(), 2u * 10u);
+  ASSERT_EQ(adapter.tensors().size(), 2u * 20u);
+  for (std::size_t i = 0; i < adapter.tensors().size(); i += 2) {
+    const at::Tensor& a = adapter.tensors()[i].value;
+    const double bound = 1 / std::sqrt(static_cast<double>(a.size(1)));
+    EXPECT_LE(a.abs().max().item<double>(), bound);
+    // The spread of 256 or more uniform values is within a fifth of bound / sqrt(3).
+    EXPECT_NEAR(a.std().item<double>(), bound / std::sqrt(3.0), 0.2 * bound / std::sqrt(3.0));
+    EXPECT_EQ(adapter.tensors()[i + 1].value.abs().max().item<double>(), 0);
+    EXPECT_TRUE(model().linears()[i / 2]->has_adapter());
+    EXPECT_EQ(model().linears()[i / 2]->scaling(), 3.0);
+  }
+  EXPECT_EQ(adapter.tensors()[0].key,
+            "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight");
+}
+
+TEST(NewAdapter, SeedDecidesTheValues) {
+  LoraOptions options;
+  const auto values = [&](std::uint64_t seed) {
+    options.seed = seed;
+    return Adapter(model(), options).values().clone();
+  };
+  EXPECT_TRUE(values(1).equal(values(1)));
+  EXPECT_FALSE(values(1).equal(values(2)));
+}
+
+TEST(NewAdapter, IsTakenOffAtTheEnd) {
+  { const Adapter adapter(model(), LoraOptions{}); }
+  for (const auto& linear : model().linears()) EXPECT_FALSE(linear->has_adapter());
+}
+
+class SavedAdapter : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(SavedAdapter, RoundTripIsBitEqual) {
+  const fs::path source = golden(GetParam());
+  const TemporaryFolder folder;
+  {
+    const Adapter adapter(model(), source);
+    adapter.save(folder.path());
+  }
+  const SafetensorsFile before(source / "adapter_model.safetensors"), after(folder / "adapter_model.safetensors");
+  ASSERT_EQ(before.tensors().size(), after.tensors().size());
+  for (const auto& [name, view] : before.tensors()) {
+    const TensorView& other = after.at(name);
+    EXPECT_EQ(view.shape, other.shape) << name;
+    ASSERT_EQ(view.bytes.size(), other.bytes.size()) << name;
+    EXPECT_EQ(std::memcmp(view.bytes.data(), other.bytes.data(), view.bytes.size()), 0) << name;
+  }
+  const Json first = read_json_file(source / "adapter_config.json");
+  const Json second = read_json_file(folder / "adapter_config.json");
+  for (const char* key : {"r", "lora_alpha", "lora_dropout", "target_modules", "alpha_pattern", "rank_pattern",
+                          "use_rslora", "peft_type", "bias"}) {
+    EXPECT_EQ(first.at(key), second.at(key)) << key;
+  }
+  const Adapter again(model(), folder.path());
+  EXPECT_EQ(again.tensors().size(), before.tensors().size());
+}
+
+INSTANTIATE_TEST_SUITE_P(All, SavedAdapter,
+                         ::testing::Values("hf/adapter_lora", "hf/adapter_rslora", "hf/adapter_pattern",
+                                           "hf/adapter_attn_list", "e2e/adapter_hf"));
+
+// A copy of the golden adapter whose tensors and configuration can be changed.
+class ChangedAdapter : public ::testing::Test {
+ protected:
+  ChangedAdapter() : config(read_json_file(golden("hf/adapter_lora/adapter_config.json"))) {
+    const SafetensorsFile file(golden("hf/adapter_lora/adapter_model.safetensors"));
+    for (const auto& [name, view] : file.tensors()) tensors[name] = test::load(file, name);
+  }
+  std::string refusal() {
+    std::vector<TensorToWrite> list;
+    for (const auto& [name, tensor] : tensors) {
+      list.push_back({name, DType::kF32, tensor.sizes().vec(),
+                      {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()}});
+    }
+    write_safetensors(folder / "adapter_model.safetensors", list);
+    test::write_text(folder / "adapter_config.json", config.dump());
+    return user_error([&] { Adapter adapter(model(), folder.path()); });
+  }
+  const std::string key = "base_model.model.model.layers.1.mlp.up_proj.lora_A.weight";
+  TemporaryFolder folder;
+  Json config;
+  std::map<std::string, at::Tensor> tensors;
+};
+
+TEST_F(ChangedAdapter, OfAnotherWidthIsRefused) {
+  tensors[key] = tensors[key].narrow(1, 0, 60).contiguous();
+  EXPECT_THAT(refusal(), HasSubstr("adapter_model.safetensors: '" + key +
+                                   "' and its lora_B do not fit this base (64 -> 128); the adapter is of another base"));
+}
+
+TEST_F(ChangedAdapter, WithAModuleTheBaseLacksIsRefused) {
+  tensors["base_model.model.model.layers.2.mlp.up_proj.lora_A.weight"] = tensors[key];
+  EXPECT_THAT(refusal(), HasSubstr("'base_model.model.model.layers.2.mlp.up_proj.lora_A.weight' has no place in "
+                                   "the base at "));
+}
+
+TEST_F(ChangedAdapter, OfTheOtherLayoutIsRefused) {
+  std::map<std::string, at::Tensor> renamed;
+  for (const auto& [name, tensor] : tensors) renamed["base_model.model." + name.substr(23)] = tensor;
+  ASSERT_EQ(renamed.count("base_model.model.layers.1.mlp.up_proj.lora_A.weight"), 1u);
+  tensors = renamed;
+  EXPECT_THAT(refusal(), HasSubstr("of another base or layout"));
+}
+
+TEST_F(ChangedAdapter, WithHalfAPairIsRefused) {
+  tensors.erase("base_model.model.model.layers.1.mlp.up_proj.lora_B.weight");
+  EXPECT_THAT(refusal(), HasSubstr("base_model.model.model.layers.1.mlp.up_proj.lora_B.weight"));
+}
+
+TEST_F(ChangedAdapter, WithoutTensorsIsRefused) {
+  tensors.clear();
+  EXPECT_THAT(refusal(), HasSubstr("holds no LoRA tensors"));
+}
+
+TEST_F(ChangedAdapter, OfAnotherMethodIsRefusedByName) {
+  config["peft_type"] = "IA3";
+  EXPECT_THAT(refusal(), HasSubstr("adapter_config.json: peft_type 'IA3' is not supported, LORA is"));
+  config["peft_type"] = "LORA";
+  config["bias"] = "all";
+  EXPECT_THAT(refusal(), HasSubstr("bias must be \"none\""));
+  config["bias"] = "none";
+  config["modules_to_save"] = {"audio_lm_head"};
+  EXPECT_THAT(refusal(), HasSubstr("modules_to_save is not supported"));
+}
+
+TEST_F(ChangedAdapter, ThatIsTruncatedIsRefused) {
+  config["peft_type"] = "LORA";
+  const std::string whole = test::text_of(golden("hf/adapter_lora/adapter_model.safetensors"));
+  test::write_text(folder / "adapter_config.json", config.dump());
+  test::write_text(folder / "adapter_model.safetensors", whole.substr(0, whole.size() - 100));
+  EXPECT_THAT(user_error([&] { Adapter adapter(model(), folder.path()); }),
+              HasSubstr((folder / "adapter_model.safetensors").string()));
+}
+
+TEST(AdapterFolder, ThatIsMissingIsNamed) {
+  EXPECT_THAT(user_error([] { Adapter adapter(model(), "/nonexistent"); }),
+              HasSubstr("/nonexistent/adapter_config.json: missing; an adapter is a PEFT folder"));
+}
+
+}  // namespace
+}  // namespace higgs

@@ -1,0 +1,86 @@
+#include "higgs/train/optimizer.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/linspace.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace higgs {
+namespace {
+
+TEST(CosineLearningRate, WarmsUpFromTheFirstStepAndEndsAtZero) {
+  EXPECT_DOUBLE_EQ(cosine_learning_rate(0, 4, 12, 1.0), 0.25);
+  EXPECT_DOUBLE_EQ(cosine_learning_rate(3, 4, 12, 1.0), 1.0);
+  EXPECT_DOUBLE_EQ(cosine_learning_rate(4, 4, 12, 1.0), 1.0);
+  EXPECT_NEAR(cosine_learning_rate(8, 4, 12, 2.0), 1.0, 1e-12);  // halfway: half the peak
+  EXPECT_NEAR(cosine_learning_rate(6, 4, 12, 1.0), 0.5 * (1 + std::sqrt(0.5)), 1e-12);
+  EXPECT_NEAR(cosine_learning_rate(12, 4, 12, 1.0), 0.0, 1e-12);
+  EXPECT_NEAR(cosine_learning_rate(40, 4, 12, 1.0), 0.0, 1e-12);
+}
+
+TEST(CosineLearningRate, TakesRunsWithoutWarmupAndRunsOfOneStep) {
+  EXPECT_DOUBLE_EQ(cosine_learning_rate(0, 0, 10, 3.0), 3.0);
+  EXPECT_DOUBLE_EQ(cosine_learning_rate(0, 1, 1, 3.0), 3.0);
+  EXPECT_DOUBLE_EQ(cosine_learning_rate(0, 0, 1, 3.0), 3.0);
+}
+
+TEST(ClipGradient, ScalesToTheNormAndReturnsTheOneBefore) {
+  at::Tensor grads = at::full({4}, 3.0, at::kFloat);
+  EXPECT_FLOAT_EQ(clip_gradient(grads, 1.5).item<float>(), 6.0f);
+  EXPECT_NEAR(grads.norm().item<double>(), 1.5, 1e-5);
+  EXPECT_TRUE(grads.eq(grads[0]).all().item<bool>());
+}
+
+TEST(ClipGradient, LeavesSmallGradientsAndUnlimitedOnes) {
+  at::Tensor grads = at::full({4}, 0.1, at::kFloat);
+  const at::Tensor before = grads.clone();
+  EXPECT_FLOAT_EQ(clip_gradient(grads, 1.0).item<float>(), 0.2f);
+  EXPECT_TRUE(grads.equal(before));
+  grads.fill_(100);
+  EXPECT_FLOAT_EQ(clip_gradient(grads, 0.0).item<float>(), 200.0f);
+  EXPECT_EQ(grads[0].item<float>(), 100.0f);
+}
+
+// AdamW in double precision, value by value, as the paper writes it.
+struct Plain {
+  double value, first = 0, second = 0;
+  void step(double gradient, double rate, int t, const AdamWOptions& o) {
+    value -= rate * o.weight_decay * value;
+    first = o.beta1 * first + (1 - o.beta1) * gradient;
+    second = o.beta2 * second + (1 - o.beta2) * gradient * gradient;
+    const double corrected = first / (1 - std::pow(o.beta1, t));
+    const double root = std::sqrt(second / (1 - std::pow(o.beta2, t)));
+    value -= rate * corrected / (root + o.eps);
+  }
+};
+
+TEST(AdamW, FollowsThePlainFormula) {
+  const AdamWOptions options{.beta1 = 0.8, .beta2 = 0.95, .eps = 1e-6, .weight_decay = 0.1};
+  const std::int64_t n = 67;  // no multiple of a vector's width
+  at::Tensor values = at::linspace(-1, 1, n), grads = at::zeros({n});
+  std::vector<Plain> plain;
+  for (std::int64_t i = 0; i < n; ++i) plain.push_back({values[i].item<double>()});
+  AdamW optimizer(values, grads, options);
+  for (int t = 1; t <= 20; ++t) {
+    const double rate = 0.01 * t;
+    grads.copy_(at::linspace(-1, 1, n).mul(t % 3 - 1.2).add(0.05));
+    for (std::int64_t i = 0; i < n; ++i) {
+      plain[static_cast<std::size_t>(i)].step(grads[i].item<double>(), rate, t, options);
+    }
+    optimizer.step(rate);
+  }
+  EXPECT_EQ(optimizer.num_steps(), 20);
+  for (std::int64_t i = 0; i < n; ++i) {
+    const Plain& p = plain[static_cast<std::size_t>(i)];
+    // 20 float32 updates of values around 1.
+    EXPECT_NEAR(values[i].item<double>(), p.value, 2e-5) << i;
+    EXPECT_NEAR(optimizer.first_moment()[i].item<double>(), p.first, 1e-6) << i;
+    EXPECT_NEAR(optimizer.second_moment()[i].item<double>(), p.second, 1e-6) << i;
+  }
+}
+
+}  // namespace
+}  // namespace higgs
