@@ -28,8 +28,14 @@ fs::path checkpoint_to_resume(const TrainOptions& options) {
       log::warn(entry.folder.string() + ": passed over: " + *fault);
     }
   }
-  throw UserError("--output_dir " + output.string() +
-                  ": is not empty and holds no checkpoint to resume; give another folder, or --overwrite");
+  const std::string where = "--output_dir " + output.string();
+  if (list_checkpoints(output / "checkpoints").empty()) {
+    throw UserError(where +
+                    ": is not empty and holds no checkpoint to resume; give another folder, or --overwrite");
+  }
+  throw UserError(where + ": holds a run" +
+                  (options.resume == "none" ? "" : " of which no checkpoint is whole") +
+                  "; --overwrite starts anew there");
 }
 
 // Starting anew removes what an earlier run left, and nothing else.
@@ -135,6 +141,7 @@ int train(TrainOptions& options, const FlagTable& table) {
         "this build has no CUDA kernels for --lora_dropout; build with nvcc, or give --lora_dropout 0");
   }
   Collective ranks(launch, options.comm_timeout);
+  if (!fs::is_directory(options.base.base_ckpt)) options.lora.base_name = options.base.base_ckpt;
   Data data = load_data(base, options, ranks);
   HiggsModel& model = base.model();
   options.trainer.text_loss = use_text_loss(model, table, options);

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "higgs/base/error.h"
+#include "higgs/base/hash.h"
 #include "higgs/base/log.h"
 
 namespace higgs {
@@ -101,6 +102,17 @@ Dataset Dataset::load(const fs::path& path, const Tokenizer& tokenizer, CodeStor
   dataset.system_text = statistics.system_text();
   dataset.seconds_per_text_token = statistics.seconds_per_text_token();
   return dataset;
+}
+
+std::string Dataset::fingerprint() const {
+  Hasher hasher;
+  for (const EncodedSample& sample : samples_) {
+    hasher.update(std::as_bytes(std::span(sample.input_ids)));
+    if (sample.label_ids) hasher.update(std::as_bytes(std::span(*sample.label_ids)));
+    for (const Codes& codes : sample.codes) hasher.update(std::as_bytes(std::span(codes.values)));
+    hasher.update(static_cast<std::uint64_t>(sample.codes.size()));
+  }
+  return hasher.hex();
 }
 
 Dataset Dataset::split_every(std::size_t k) {

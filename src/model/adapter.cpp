@@ -67,7 +67,9 @@ void Adapter::build(const std::vector<Slot>& slots) {
 }
 
 Adapter::Adapter(HiggsModel& model, const LoraOptions& options) : model_(model) {
-  config_.base_model_name_or_path = model.folder().string();
+  config_.base_model_name_or_path = options.base_name.empty()
+                                        ? fs::absolute(model.folder()).lexically_normal().string()
+                                        : options.base_name;
   config_.r = options.r;
   config_.lora_alpha = options.alpha;
   config_.lora_dropout = options.dropout;

@@ -26,8 +26,10 @@ void write_checkpoint(const fs::path& folder, const Adapter& adapter, AdamW& opt
                    second = optimizer.second_moment().to(at::kCPU);
   write_safetensors(writer.folder() / "optimizer.safetensors",
                     {entry("exp_avg", first), entry("exp_avg_sq", second)});
-  const nlohmann::ordered_json document = {
-      {"step", state.step}, {"optimizer_steps", optimizer.num_steps()}, {"run", state.run}};
+  const nlohmann::ordered_json document = {{"step", state.step},
+                                           {"evaluated", state.evaluated},
+                                           {"optimizer_steps", optimizer.num_steps()},
+                                           {"run", state.run}};
   write_file_atomically(writer.folder() / "trainer_state.json", document.dump(2) + "\n");
   writer.commit();
 }
@@ -52,7 +54,7 @@ CheckpointState read_checkpoint(const fs::path& folder, Adapter& adapter, AdamW&
   }
   optimizer.set_num_steps(fields.integer("optimizer_steps"));
   adapter.load_values(folder / "adapter_model.safetensors");
-  return {fields.integer("step"), fields.string("run")};
+  return {fields.integer("step"), fields.boolean("evaluated", false), fields.string("run")};
 }
 
 void remove_old_checkpoints(const fs::path& root, std::int64_t keep_last) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 
 #include "higgs/base/error.h"
 #include "higgs/kernels/philox.h"
@@ -120,19 +121,25 @@ EvalMetrics Trainer::evaluate() {
   return metrics;
 }
 
+void Trainer::validate() {
+  if (validation_ == nullptr) return;
+  observer_.on_eval(evaluate());
+  evaluated_step_ = step_;
+}
+
 bool Trainer::run(const std::function<bool()>& should_stop) {
   start_seconds_ = now_seconds();
   observer_.on_start(step_, total_steps_);
-  if (validation_ != nullptr && step_ == 0) observer_.on_eval(evaluate());
   const auto due = [&](std::int64_t every) { return every > 0 && step_ % every == 0; };
+  // At the start, and where a stop came between a step and its validation.
+  if (step_ == 0 || (due(options_.val_steps) && evaluated_step_ != step_)) validate();
   bool stopped = false;
   std::int64_t saved = -1;
   while (step_ < total_steps_ && !stopped) {
     observer_.on_step(train_step(), total_steps_);
     stopped = any_rank(should_stop());
     const bool last = step_ == total_steps_;
-    if (validation_ != nullptr && (last || (due(options_.val_steps) && !stopped)))
-      observer_.on_eval(evaluate());
+    if (last || (due(options_.val_steps) && !stopped)) validate();
     if (due(options_.save_steps) || last || stopped) {
       save_checkpoint();
       saved = step_;
@@ -142,16 +149,18 @@ bool Trainer::run(const std::function<bool()>& should_stop) {
   return step_ == total_steps_;
 }
 
+// What must stay the same for a step to mean the same; its length and learning rate may change on resume.
 std::string Trainer::fingerprint() const {
-  return "samples=" + std::to_string(training_.size()) +
-         " samples_per_step=" + std::to_string(samples_per_step_) + " seed=" + std::to_string(options_.seed) +
-         " total_samples=" + std::to_string(total_samples_);
+  char alpha[32];
+  std::snprintf(alpha, sizeof alpha, "%g", adapter_.config().lora_alpha);
+  return "data=" + training_.fingerprint() + " samples_per_step=" + std::to_string(samples_per_step_) +
+         " seed=" + std::to_string(options_.seed) + " lora_alpha=" + alpha;
 }
 
 void Trainer::save_checkpoint() {
   const fs::path folder = options_.checkpoints / checkpoint_name(step_);
   if (ranks_.rank() != 0) return;
-  write_checkpoint(folder, adapter_, optimizer_, {step_, fingerprint()});
+  write_checkpoint(folder, adapter_, optimizer_, {step_, evaluated_step_ == step_, fingerprint()});
   remove_old_checkpoints(options_.checkpoints, options_.keep_last);
   observer_.on_checkpoint(step_, folder);
 }
@@ -159,10 +168,12 @@ void Trainer::save_checkpoint() {
 void Trainer::resume(const fs::path& checkpoint) {
   const CheckpointState state = read_checkpoint(checkpoint, adapter_, optimizer_);
   if (state.run != fingerprint()) {
-    throw UserError(checkpoint.string() + ": is of another run (" + state.run + "; this one: " +
-                    fingerprint() + "); give the same data, batch and --seed, or --resume none");
+    throw UserError(
+        checkpoint.string() + ": is of another run (" + state.run + "; this one: " + fingerprint() +
+        "); give the same data, batch, --seed and --lora_alpha, or start anew in another --output_dir");
   }
   step_ = state.step;
+  if (state.evaluated) evaluated_step_ = step_;
 }
 
 }  // namespace higgs

@@ -83,8 +83,7 @@ TEST(Dropout, DoesNotDependOnHowRowsAreSplitOrOrdered) {
 
   const at::Tensor order = at::arange(n - 1, -1, -1, at::kLong);
   const RowIndex reversed = {all.sample.index_select(0, order), all.position.index_select(0, order)};
-  EXPECT_TRUE(
-      dropout(x.index_select(0, order), 0.25, 9, reversed).equal(whole.index_select(0, order)));
+  EXPECT_TRUE(dropout(x.index_select(0, order), 0.25, 9, reversed).equal(whole.index_select(0, order)));
 }
 
 TEST(Dropout, OtherKeysSamplesAndPositionsGiveOtherMasks) {
@@ -118,7 +117,8 @@ TEST(Dropout, WithoutProbabilityIsTheIdentity) {
 
 TEST(Dropout, TakesRowsThatAreNotContiguousInMemory) {
   const at::Tensor x = at::linspace(1, 2, 60).view({10, 6});
-  EXPECT_TRUE(dropout(x.t(), 0.5, 3, plain_rows(6)).equal(dropout(x.t().contiguous(), 0.5, 3, plain_rows(6))));
+  EXPECT_TRUE(
+      dropout(x.t(), 0.5, 3, plain_rows(6)).equal(dropout(x.t().contiguous(), 0.5, 3, plain_rows(6))));
 }
 
 TEST(Device, CpuIsAlwaysThere) {

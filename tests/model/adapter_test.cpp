@@ -41,8 +41,7 @@ TEST(NewAdapter, StandsBesideEveryLinearMapAndChangesNothing) {
     EXPECT_TRUE(model().linears()[i / 2]->has_adapter());
     EXPECT_EQ(model().linears()[i / 2]->scaling(), 3.0);
   }
-  EXPECT_EQ(adapter.tensors()[0].key,
-            "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight");
+  EXPECT_EQ(adapter.tensors()[0].key, "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight");
 }
 
 TEST(NewAdapter, SeedDecidesTheValues) {
@@ -69,7 +68,8 @@ TEST_P(SavedAdapter, RoundTripIsBitEqual) {
     const Adapter adapter(model(), source);
     adapter.save(folder.path());
   }
-  const SafetensorsFile before(source / "adapter_model.safetensors"), after(folder / "adapter_model.safetensors");
+  const SafetensorsFile before(source / "adapter_model.safetensors"),
+      after(folder / "adapter_model.safetensors");
   ASSERT_EQ(before.tensors().size(), after.tensors().size());
   for (const auto& [name, view] : before.tensors()) {
     const TensorView& other = after.at(name);
@@ -79,8 +79,8 @@ TEST_P(SavedAdapter, RoundTripIsBitEqual) {
   }
   const Json first = read_json_file(source / "adapter_config.json");
   const Json second = read_json_file(folder / "adapter_config.json");
-  for (const char* key : {"r", "lora_alpha", "lora_dropout", "target_modules", "alpha_pattern", "rank_pattern",
-                          "use_rslora", "peft_type", "bias"}) {
+  for (const char* key : {"r", "lora_alpha", "lora_dropout", "target_modules", "alpha_pattern",
+                          "rank_pattern", "use_rslora", "peft_type", "bias"}) {
     EXPECT_EQ(first.at(key), second.at(key)) << key;
   }
   const Adapter again(model(), folder.path());
@@ -101,7 +101,9 @@ class ChangedAdapter : public ::testing::Test {
   std::string refusal() {
     std::vector<TensorToWrite> list;
     for (const auto& [name, tensor] : tensors) {
-      list.push_back({name, DType::kF32, tensor.sizes().vec(),
+      list.push_back({name,
+                      DType::kF32,
+                      tensor.sizes().vec(),
                       {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()}});
     }
     write_safetensors(folder / "adapter_model.safetensors", list);
@@ -116,14 +118,16 @@ class ChangedAdapter : public ::testing::Test {
 
 TEST_F(ChangedAdapter, OfAnotherWidthIsRefused) {
   tensors[key] = tensors[key].narrow(1, 0, 60).contiguous();
-  EXPECT_THAT(refusal(), HasSubstr("adapter_model.safetensors: '" + key +
-                                   "' and its lora_B do not fit this base (64 -> 128); the adapter is of another base"));
+  EXPECT_THAT(refusal(),
+              HasSubstr("adapter_model.safetensors: '" + key +
+                        "' and its lora_B do not fit this base (64 -> 128); the adapter is of another base"));
 }
 
 TEST_F(ChangedAdapter, WithAModuleTheBaseLacksIsRefused) {
   tensors["base_model.model.model.layers.2.mlp.up_proj.lora_A.weight"] = tensors[key];
-  EXPECT_THAT(refusal(), HasSubstr("'base_model.model.model.layers.2.mlp.up_proj.lora_A.weight' has no place in "
-                                   "the base at "));
+  EXPECT_THAT(refusal(),
+              HasSubstr("'base_model.model.model.layers.2.mlp.up_proj.lora_A.weight' has no place in "
+                        "the base at "));
 }
 
 TEST_F(ChangedAdapter, OfTheOtherLayoutIsRefused) {

@@ -1,4 +1,5 @@
-// The model in boson's layout against boson_multimodal (goldens boson/model): the batches of its own collator.
+// The model in boson's layout against boson_multimodal (goldens boson/model): the batches of its own
+// collator.
 #include <ATen/TensorIndexing.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/logsumexp.h>
@@ -49,9 +50,7 @@ class BosonGolden : public ::testing::TestWithParam<Case> {
   at::Tensor want(const std::string& field) {
     return load(file, GetParam().name + std::string(".out.") + field);
   }
-  bool has(const std::string& field) {
-    return file.contains(GetParam().name + std::string(".out.") + field);
-  }
+  bool has(const std::string& field) { return file.contains(GetParam().name + std::string(".out.") + field); }
   at::Tensor want_at_real_positions(const std::string& field) {
     return at_real_positions(want(field), want("attention_mask"));
   }
@@ -59,7 +58,8 @@ class BosonGolden : public ::testing::TestWithParam<Case> {
   void compare_argmax(const at::Tensor& logits, const at::Tensor& expected) {
     const auto [top, ids] = logits.topk(2, -1);
     const at::Tensor clear = (top.select(-1, 0) - top.select(-1, 1)).gt(1e-4);
-    EXPECT_TRUE(ids.select(-1, 0).eq(expected.to(at::kLong)).logical_or(clear.logical_not()).all().item<bool>());
+    EXPECT_TRUE(
+        ids.select(-1, 0).eq(expected.to(at::kLong)).logical_or(clear.logical_not()).all().item<bool>());
     EXPECT_GT(clear.to(at::kDouble).mean().item<double>(), 0.9);
   }
   // The stored field KIND_every_Nth holds every N-th column.
@@ -146,15 +146,17 @@ TEST(BosonGoldenCache, KeysAndValuesEqualTheReference) {
   EXPECT_LT(relative_difference(model().text_logits(hidden)[-1].unsqueeze(0), load(file, "logits_last")),
             kTolerance);
   const at::Tensor audio = model().audio_logits(hidden.index_select(0, batch.audio_out_rows));
-  EXPECT_LT(relative_difference(audio.index({Ellipsis, Slice(0, {}, 32)}), load(file, "audio_logits_every_32nd")),
-            kTolerance);
+  EXPECT_LT(
+      relative_difference(audio.index({Ellipsis, Slice(0, {}, 32)}), load(file, "audio_logits_every_32nd")),
+      kTolerance);
 }
 
 TEST(BosonConfig, VariantsThatAreNotDoneAreRefusedByName) {
   EXPECT_THAT(test::user_error([] { read_model_config(golden("boson/model/fast_forward")); }),
               ::testing::HasSubstr("fast_forward/config.json: audio_dual_ffn_layers must name every layer"));
-  EXPECT_THAT(test::user_error([] { read_model_config(golden("boson/model/tower")); }),
-              ::testing::HasSubstr("tower/config.json: skip_audio_tower false (Whisper features) is not supported"));
+  EXPECT_THAT(
+      test::user_error([] { read_model_config(golden("boson/model/tower")); }),
+      ::testing::HasSubstr("tower/config.json: skip_audio_tower false (Whisper features) is not supported"));
 }
 
 }  // namespace

@@ -48,7 +48,8 @@ class CachedForward : public ::testing::Test {
       Codes clip{8, length, {}};
       for (std::int64_t k = 0; k < 8; ++k) {
         for (std::int64_t j = 0; j < length; ++j) {
-          clip.values.push_back(static_cast<std::int16_t>(codes[static_cast<std::size_t>(k * total + begin + j)]));
+          clip.values.push_back(
+              static_cast<std::int16_t>(codes[static_cast<std::size_t>(k * total + begin + j)]));
         }
       }
       begin += length;

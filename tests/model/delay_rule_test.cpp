@@ -1,4 +1,5 @@
-// The delay pattern of a clip being generated, against tables written by hand (4 codebooks, B = BOS, E = EOS).
+// The delay pattern of a clip being generated, against tables written by hand (4 codebooks, B = BOS, E =
+// EOS).
 #include <gtest/gtest.h>
 
 #include "higgs/model/generate.h"

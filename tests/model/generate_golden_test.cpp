@@ -1,5 +1,5 @@
-// Greedy generation against boson_multimodal (goldens boson/generate), frame by frame. Prompts whose answer is text
-// are left out: this program voices clips only.
+// Greedy generation against boson_multimodal (goldens boson/generate), frame by frame. Prompts whose answer
+// is text are left out: this program voices clips only.
 #include <gmock/gmock.h>
 
 #include "higgs/model/generate.h"
@@ -82,7 +82,9 @@ TEST(GenerateGolden, StopsAfterEos) {
   for (const auto& [name, view] : base.tensors()) {
     kept.push_back(test::load(base, name));
     if (name == "audio_decoder_proj.audio_lm_head.weight") kept.back()[1025].mul_(-2);
-    tensors.push_back({name, view.dtype, view.shape,
+    tensors.push_back({name,
+                       view.dtype,
+                       view.shape,
                        {static_cast<const std::byte*>(kept.back().const_data_ptr()), view.bytes.size()}});
   }
   write_safetensors(folder / "model.safetensors", tensors);

@@ -56,9 +56,9 @@ void compare(const HiggsModel& m, const at::Tensor& hidden, const SafetensorsFil
   if (want.contains("last_hidden")) {
     EXPECT_LT(relative_difference(hidden, at_real_positions(load(want, "last_hidden"), mask)), tolerance);
   }
-  EXPECT_LT(relative_difference(audio_logsumexp(m, hidden),
-                                at_real_positions(load(want, "audio_logsumexp"), mask)),
-            tolerance);
+  EXPECT_LT(
+      relative_difference(audio_logsumexp(m, hidden), at_real_positions(load(want, "audio_logsumexp"), mask)),
+      tolerance);
   EXPECT_LT(
       relative_difference(text_logsumexp(m, hidden), at_real_positions(load(want, "text_logsumexp"), mask)),
       tolerance);
@@ -81,20 +81,20 @@ TEST_P(HfGolden, EveryPositionEqualsTransformers) {
   compare(model(), model().forward(batch.packed), want, batch.mask, 2e-5);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, HfGolden,
-    ::testing::Values(Case{"out_base_right", "batch_right", nullptr},
-                      Case{"out_base_left", "batch_left", nullptr},
-                      Case{"out_base_hf_processor", "batch_hf_processor", nullptr},
-                      Case{"out_lora_right", "batch_right", "adapter_lora"},
-                      Case{"out_lora_left", "batch_left", "adapter_lora"},
-                      Case{"out_rslora_right", "batch_right", "adapter_rslora"},
-                      Case{"out_pattern_right", "batch_right", "adapter_pattern"},
-                      Case{"out_attn_list_right", "batch_right", "adapter_attn_list"}),
-    [](const auto& test_case) { return std::string(test_case.param.name); });
+INSTANTIATE_TEST_SUITE_P(All, HfGolden,
+                         ::testing::Values(Case{"out_base_right", "batch_right", nullptr},
+                                           Case{"out_base_left", "batch_left", nullptr},
+                                           Case{"out_base_hf_processor", "batch_hf_processor", nullptr},
+                                           Case{"out_lora_right", "batch_right", "adapter_lora"},
+                                           Case{"out_lora_left", "batch_left", "adapter_lora"},
+                                           Case{"out_rslora_right", "batch_right", "adapter_rslora"},
+                                           Case{"out_pattern_right", "batch_right", "adapter_pattern"},
+                                           Case{"out_attn_list_right", "batch_right", "adapter_attn_list"}),
+                         [](const auto& test_case) { return std::string(test_case.param.name); });
 
 // The golden's attention is transformers' "eager", which rounds its probabilities to bfloat16. From it
-// transformers' own "sdpa" differs by 1.06e-2, first in layer 0's attention; so does ours, which is that kernel.
+// transformers' own "sdpa" differs by 1.06e-2, first in layer 0's attention; so does ours, which is that
+// kernel.
 TEST(HfGoldenBf16, BaseEqualsTransformers) {
   HiggsModel bf16(golden("hf/model"), at::kBFloat16, at::kCPU);
   const HfBatch batch(golden("hf/batch_right.safetensors"), golden("hf/model"));

@@ -20,8 +20,8 @@ std::vector<float> some_logits(std::size_t n) {
 }
 
 // Probabilities after temperature, top-k and top-p, computed the long way: sort everything, add up.
-std::map<std::int64_t, double> expected(const std::vector<float>& logits, double temperature, std::int64_t top_k,
-                                        double top_p) {
+std::map<std::int64_t, double> expected(const std::vector<float>& logits, double temperature,
+                                        std::int64_t top_k, double top_p) {
   std::vector<std::int64_t> order(logits.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) {
@@ -48,8 +48,8 @@ struct Setting {
   double top_p;
 };
 
-// The ids drawn are exactly those allowed, as often as they should be. The seed is fixed; the bound on chi-square
-// is more than six standard deviations above its mean, so only a wrong distribution passes it.
+// The ids drawn are exactly those allowed, as often as they should be. The seed is fixed; the bound on
+// chi-square is more than six standard deviations above its mean, so only a wrong distribution passes it.
 TEST(Draw, FollowsTheCutDistribution) {
   const std::vector<float> logits = some_logits(40);
   for (const Setting& s : {Setting{1, 0, 1}, Setting{1, 8, 1}, Setting{1, 0, 0.6}, Setting{0.5, 12, 0.9},
@@ -62,7 +62,9 @@ TEST(Draw, FollowsTheCutDistribution) {
     double chi_square = 0;
     for (const auto& [id, share] : want) {
       const double mean = share * draws;
-      if (mean > 20) EXPECT_GT(counts[id], 0) << id;
+      if (mean > 20) {
+        EXPECT_GT(counts[id], 0) << id;
+      }
       chi_square += (counts[id] - mean) * (counts[id] - mean) / mean;
     }
     for (const auto& [id, count] : counts) EXPECT_TRUE(count == 0 || want.count(id) == 1) << id;
@@ -113,8 +115,8 @@ TEST(SampleFrame, GreedyTakesTheMostLikelyWhateverTheHistory) {
   EXPECT_EQ(sample_frame(logits, 2, history, options, {}, stream), (Frame{1, 0}));
 }
 
-// Id 0 is all that temperature 0.1 and top-k 1 allow; the raw logits allow both ids equally. So id 1 comes only
-// from the second draw.
+// Id 0 is all that temperature 0.1 and top-k 1 allow; the raw logits allow both ids equally. So id 1 comes
+// only from the second draw.
 class Ras : public ::testing::Test {
  protected:
   // Share of frames that were drawn again.

@@ -120,8 +120,8 @@ class HfBatch {
   }
 
   SafetensorsFile file_;
-  std::vector<std::int64_t> kind_, positions_, samples_, text_rows_, text_ids_, text_labels_, text_target_rows_,
-      text_targets_, audio_rows_, audio_target_rows_;
+  std::vector<std::int64_t> kind_, positions_, samples_, text_rows_, text_ids_, text_labels_,
+      text_target_rows_, text_targets_, audio_rows_, audio_target_rows_;
   std::vector<at::Tensor> audio_targets_;
 };
 

@@ -1,4 +1,5 @@
-// A small training run on goldens hf/model and e2e/manifest.jsonl, for tests of the trainer and its checkpoints.
+// A small training run on goldens hf/model and e2e/manifest.jsonl, for tests of the trainer and its
+// checkpoints.
 #pragma once
 
 #include <ATen/Parallel.h>

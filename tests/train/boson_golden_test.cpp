@@ -48,7 +48,8 @@ TEST_F(BosonLora, LogitsAndLossesEqualTheReference) {
     const PackedBatch packed = batch(mb);
     const at::Tensor hidden = model.forward(packed);
     const at::Tensor text = model.text_logits(hidden);
-    EXPECT_LT(relative_difference(at::logsumexp(text, -1), at_real_positions(field("logits_lse"), mask)), 2e-5);
+    EXPECT_LT(relative_difference(at::logsumexp(text, -1), at_real_positions(field("logits_lse"), mask)),
+              2e-5);
     EXPECT_LT(relative_difference(
                   text.index({Slice(), Slice(0, {}, text_step)}),
                   at_real_positions(field("logits_every_" + std::to_string(text_step) + "th"), mask)),
@@ -65,7 +66,8 @@ TEST_F(BosonLora, LogitsAndLossesEqualTheReference) {
     EXPECT_NEAR(values.total, field("loss").item<double>(), 1e-5 * values.total);
     EXPECT_NEAR(values.text, field("text_loss").item<double>(), 1e-5 * values.text);
     for (int k = 0; k < 8; ++k) {
-      EXPECT_NEAR(values.codebooks[k], field("audio_codebook_losses")[k].item<double>(), 1e-5 * values.codebooks[k]);
+      EXPECT_NEAR(values.codebooks[k], field("audio_codebook_losses")[k].item<double>(),
+                  1e-5 * values.codebooks[k]);
     }
   }
 }
@@ -85,14 +87,15 @@ TEST_F(BosonLora, GradientsEqualTheReference) {
   }
 }
 
-// transformers' get_cosine_schedule_with_warmup: the first step has rate 0, unlike this program's own schedule.
+// transformers' get_cosine_schedule_with_warmup: the first step has rate 0, unlike this program's own
+// schedule.
 double scheduled_rate(int step, int warmup, int total) {
   if (step < warmup) return 2e-4 * step / warmup;
   return 2e-4 * 0.5 * (1 + std::cos(std::numbers::pi * (step - warmup) / (total - warmup)));
 }
 
-// The reference normalises each micro-batch on its own and halves it, which is what differs from this program's
-// trainer; forward, losses, gradients, clipping and AdamW are the trainer's.
+// The reference normalises each micro-batch on its own and halves it, which is what differs from this
+// program's trainer; forward, losses, gradients, clipping and AdamW are the trainer's.
 TEST_F(BosonLora, TenStepsEqualTheReference) {
   AdamW optimizer(adapter.values(), adapter.grads(), {.weight_decay = 0.01});
   std::ifstream log(golden("boson/lora/train_log.jsonl"));

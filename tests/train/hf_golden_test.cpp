@@ -67,7 +67,8 @@ std::size_t stored_gradients(const SafetensorsFile& file) {
 
 class HfTrainGolden : public ::testing::TestWithParam<Case> {};
 
-// Two BLAS libraries in float32 (README of the goldens): losses 1e-5, gradients 1e-4 of each tensor's largest.
+// Two BLAS libraries in float32 (README of the goldens): losses 1e-5, gradients 1e-4 of each tensor's
+// largest.
 TEST_P(HfTrainGolden, LossesAndGradientsEqualPeft) {
   HiggsModel model(golden("hf/model"), at::kFloat, at::kCPU);
   const HfBatch batch(golden(std::string("hf/") + GetParam().batch + ".safetensors"), golden("hf/model"));
@@ -87,17 +88,16 @@ TEST_P(HfTrainGolden, LossesAndGradientsEqualPeft) {
   EXPECT_EQ(compare_gradients(*adapter, want, 1e-4), gradients);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, HfTrainGolden,
-    ::testing::Values(Case{"out_base_right", "batch_right", nullptr},
-                      Case{"out_base_left", "batch_left", nullptr},
-                      Case{"out_base_hf_processor", "batch_hf_processor", nullptr},
-                      Case{"out_lora_right", "batch_right", "adapter_lora"},
-                      Case{"out_lora_left", "batch_left", "adapter_lora"},
-                      Case{"out_rslora_right", "batch_right", "adapter_rslora"},
-                      Case{"out_pattern_right", "batch_right", "adapter_pattern"},
-                      Case{"out_attn_list_right", "batch_right", "adapter_attn_list"}),
-    [](const auto& test_case) { return std::string(test_case.param.name); });
+INSTANTIATE_TEST_SUITE_P(All, HfTrainGolden,
+                         ::testing::Values(Case{"out_base_right", "batch_right", nullptr},
+                                           Case{"out_base_left", "batch_left", nullptr},
+                                           Case{"out_base_hf_processor", "batch_hf_processor", nullptr},
+                                           Case{"out_lora_right", "batch_right", "adapter_lora"},
+                                           Case{"out_lora_left", "batch_left", "adapter_lora"},
+                                           Case{"out_rslora_right", "batch_right", "adapter_rslora"},
+                                           Case{"out_pattern_right", "batch_right", "adapter_pattern"},
+                                           Case{"out_attn_list_right", "batch_right", "adapter_attn_list"}),
+                         [](const auto& test_case) { return std::string(test_case.param.name); });
 
 TEST(HfTrainGoldenBf16, LossesAndGradientsEqualPeft) {
   HiggsModel model(golden("hf/model"), at::kBFloat16, at::kCPU);
@@ -126,8 +126,8 @@ TEST(HfTrainGoldenData, PackEqualsTheReferenceBatch) {
   EXPECT_TRUE(ours.audio_targets.equal(reference.packed.audio_targets));
 }
 
-// norm(difference) <= 1e-3 of how far training went; AdamW divides by tiny second moments, so single values may
-// differ by more than the gradients do (README of the goldens: 1.3e-4 measured in float64).
+// norm(difference) <= 1e-3 of how far training went; AdamW divides by tiny second moments, so single values
+// may differ by more than the gradients do (README of the goldens: 1.3e-4 measured in float64).
 void compare_adapter(const Adapter& adapter, const char* folder, double moved) {
   const SafetensorsFile want(golden(std::string("hf/train/") + folder + "/adapter_model.safetensors"));
   ASSERT_EQ(want.tensors().size(), adapter.tensors().size());

@@ -122,7 +122,9 @@ TEST_F(Independence, WeightsAndReductionEnterTheLoss) {
   const PackedBatch batch = test::batch_of(samples, {0}, ids);
   const LossSums sums = loss_sums(model, batch, model.forward(batch), true);
   const TargetCounts counts = test::counts_of(batch);
-  const auto total = [&](const ObjectiveOptions& options) { return total_loss(sums, counts, options).item<double>(); };
+  const auto total = [&](const ObjectiveOptions& options) {
+    return total_loss(sums, counts, options).item<double>();
+  };
   const double text = total({1, 0, false}), mean = total({0, 1, false}), sum = total({0, 1, true});
   EXPECT_NEAR(sum, 8 * mean, 1e-5 * sum);
   EXPECT_NEAR(total({0.5, 3, false}), 0.5 * text + 3 * mean, 1e-5 * sum);

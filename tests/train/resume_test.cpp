@@ -88,9 +88,18 @@ TEST_F(Checkpoint, OfAnotherRunIsRefused) {
   };
   EXPECT_THAT(refused_with([](TinyRun& r) { r.options.seed = 6; }), HasSubstr("is of another run"));
   EXPECT_THAT(refused_with([](TinyRun& r) { r.options.batch_size = 1; }), HasSubstr("is of another run"));
-  EXPECT_THAT(refused_with([](TinyRun& r) { r.options.max_steps = 7; }), HasSubstr("is of another run"));
+  EXPECT_THAT(refused_with([](TinyRun& r) { r.lora.alpha = 7; }), HasSubstr("is of another run"));
   EXPECT_THAT(refused_with([](TinyRun& r) { r.data.split_every(5); }), HasSubstr("is of another run"));
   EXPECT_THAT(refused_with([](TinyRun& r) { r.lora.r = 8; }), HasSubstr("give the same --lora_r"));
+}
+
+TEST_F(Checkpoint, ARunMayBeMadeLonger) {
+  TinyRun longer(folder / "run");
+  longer.options.max_steps = 9;
+  longer.make().resume(saved);
+  EXPECT_TRUE(longer.run());
+  EXPECT_EQ(longer.recorder.steps.front().step, 3);
+  EXPECT_EQ(longer.recorder.steps.back().step, 9);
 }
 
 TEST_F(Checkpoint, DamagedOnesAreRefusedWithTheReason) {

@@ -41,6 +41,8 @@ class Dataset {
   // Positions of a sample after its placeholders are expanded.
   std::int64_t length(std::size_t i) const { return lengths_.at(i); }
   std::size_t num_skipped() const { return num_skipped_; }
+  // Hash of every sample's ids and codes: tells one training set from another.
+  std::string fingerprint() const;
 
   // Takes every `k`-th sample (the last of each run of k) out into a data set of its own.
   Dataset split_every(std::size_t k);

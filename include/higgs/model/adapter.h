@@ -17,6 +17,7 @@ struct LoraOptions {
   double alpha = 32;
   double dropout = 0.05;
   std::uint64_t seed = 0;  // of A's initial values
+  std::string base_name;   // what adapter_config.json calls the base: its hub id; "": the folder's full path
 };
 
 // One adapter tensor: a leaf that is a window of the flat buffers.

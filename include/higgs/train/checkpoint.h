@@ -11,7 +11,8 @@ namespace higgs {
 
 struct CheckpointState {
   std::int64_t step = 0;
-  std::string run;  // what must be the same for the run to continue
+  bool evaluated = false;  // validation of this step was done
+  std::string run;         // what must be the same for the run to continue
 };
 
 void write_checkpoint(const fs::path& folder, const Adapter& adapter, AdamW& optimizer,

@@ -85,6 +85,7 @@ class Trainer {
   StepMetrics train_step();
   std::vector<PackedBatch> next_batches();
   bool any_rank(bool flag);
+  void validate();
   void save_checkpoint();
   std::string fingerprint() const;
 
@@ -100,6 +101,7 @@ class Trainer {
   Sampler sampler_;
   std::int64_t samples_per_step_, total_samples_, total_steps_, warmup_steps_;
   std::int64_t step_ = 0;
+  std::int64_t evaluated_step_ = -1;
   std::int64_t tokens_ = 0;
   double start_seconds_ = 0.0;
 };

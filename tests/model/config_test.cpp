@@ -1,0 +1,178 @@
+// config.json of both layouts: what is read, and what is refused with the key's name.
+#include "higgs/model/config.h"
+
+#include <ATen/core/Tensor.h>
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <functional>
+#include <numbers>
+
+#include "higgs/base/json.h"
+#include "higgs/model/layout.h"
+#include "higgs/model/rope.h"
+#include "support/paths.h"
+#include "support/process.h"
+
+namespace higgs {
+namespace {
+
+using test::golden;
+using test::TemporaryFolder;
+using test::user_error;
+using ::testing::HasSubstr;
+
+using Change = std::function<void(Json&)>;
+
+ModelConfig read_changed(const char* base, const Change& change) {
+  const TemporaryFolder folder;
+  Json config = read_json_file(golden(base) / "config.json");
+  change(config);
+  test::write_text(folder / "config.json", config.dump());
+  return read_model_config(folder.path());
+}
+
+std::string hf_error(const Change& change) {
+  return user_error([&] { read_changed("hf/model", change); });
+}
+std::string boson_error(const Change& change) {
+  return user_error([&] { read_changed("boson/model/base", change); });
+}
+
+TEST(Config, ReadsTheHfLayout) {
+  const ModelConfig config = read_model_config(golden("hf/model"));
+  EXPECT_EQ(config.layout, Layout::kHf);
+  EXPECT_EQ(config.hidden_size, 64);
+  EXPECT_EQ(config.num_layers, 2);
+  EXPECT_EQ(config.num_kv_heads, 2);
+  EXPECT_EQ(config.head_dim, 16);
+  EXPECT_EQ(config.codebook_rows, 1026);  // BOS and EOS included in the file's number
+  EXPECT_EQ(config.audio_out_token_id, 1808);
+  EXPECT_EQ(config.audio_in_token_id, std::nullopt);
+  EXPECT_TRUE(config.encode_audio_in_tokens);
+  EXPECT_EQ(config.rope_theta, 500000.0);
+  ASSERT_TRUE(config.rope_scaling);
+  EXPECT_EQ(config.rope_scaling->factor, 32.0);
+  EXPECT_EQ(config.rope_scaling->high_freq_factor, 0.5);
+}
+
+TEST(Config, ReadsTheBosonLayout) {
+  const ModelConfig config = read_model_config(golden("boson/model/base"));
+  EXPECT_EQ(config.layout, Layout::kBoson);
+  EXPECT_EQ(config.num_layers, 3);
+  EXPECT_EQ(config.codebook_rows, 1026);  // the file says 1024
+  EXPECT_EQ(config.audio_in_token_id, 271);
+  EXPECT_EQ(config.audio_out_token_id, 272);
+  EXPECT_FALSE(config.encode_audio_in_tokens);
+  EXPECT_EQ(config.rope_scaling->original_max_position, 1024.0);
+}
+
+TEST(Config, ReadsRopeAsOlderTransformersWroteIt) {
+  const ModelConfig config = read_changed("hf/model", [](Json& c) {
+    Json rope = c["rope_parameters"];
+    c.erase("rope_parameters");
+    c["rope_theta"] = rope["rope_theta"];
+    rope.erase("rope_theta");
+    rope["type"] = rope["rope_type"];
+    rope.erase("rope_type");
+    c["rope_scaling"] = rope;
+  });
+  EXPECT_EQ(config.rope_theta, 500000.0);
+  EXPECT_EQ(config.rope_scaling->low_freq_factor, 0.125);
+}
+
+TEST(Config, NamesAModelTypeItDoesNotKnow) {
+  EXPECT_THAT(hf_error([](Json& c) { c["model_type"] = "llama"; }),
+              HasSubstr("config.json: model_type 'llama' is not supported (higgs_audio_v2, higgs_audio)"));
+  EXPECT_THAT(hf_error([](Json& c) { c.erase("model_type"); }), HasSubstr("model_type"));
+}
+
+TEST(Config, NamesMissingKeys) {
+  for (const char* key : {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+                          "vocab_size", "num_codebooks", "codebook_size", "audio_stream_bos_id",
+                          "audio_stream_eos_id", "pad_token_id", "audio_token_id"}) {
+    EXPECT_THAT(hf_error([&](Json& c) { c.erase(key); }), HasSubstr(std::string("'") + key + "'")) << key;
+  }
+  EXPECT_THAT(hf_error([](Json& c) { c["rope_parameters"].erase("factor"); }), HasSubstr("'factor'"));
+  EXPECT_THAT(boson_error([](Json& c) { c.erase("text_config"); }), HasSubstr("'text_config'"));
+  EXPECT_THAT(boson_error([](Json& c) { c["text_config"].erase("hidden_size"); }),
+              HasSubstr("'hidden_size'"));
+}
+
+TEST(Config, NamesValuesItCannotServe) {
+  EXPECT_THAT(hf_error([](Json& c) { c["rope_parameters"]["rope_type"] = "yarn"; }),
+              HasSubstr("rope_type 'yarn' is not supported"));
+  EXPECT_THAT(hf_error([](Json& c) { c["hidden_act"] = "gelu"; }), HasSubstr("hidden_act must be silu"));
+  EXPECT_THAT(hf_error([](Json& c) { c["attention_bias"] = true; }),
+              HasSubstr("attention_bias is not supported"));
+  EXPECT_THAT(hf_error([](Json& c) { c["tie_word_embeddings"] = true; }), HasSubstr("tie_word_embeddings"));
+  EXPECT_THAT(hf_error([](Json& c) { c["num_attention_heads"] = 0; }), HasSubstr("must be positive"));
+  EXPECT_THAT(hf_error([](Json& c) { c["num_key_value_heads"] = 3; }), HasSubstr("do not fit together"));
+  EXPECT_THAT(hf_error([](Json& c) { c["audio_stream_eos_id"] = 1026; }),
+              HasSubstr("outside the codebook of 1026"));
+  EXPECT_THAT(hf_error([](Json& c) { c["hidden_size"] = "64"; }), HasSubstr("hidden_size"));
+}
+
+// Absent keys mean the reference class's defaults, which this program does not do: no silent guess.
+TEST(Config, BosonDefaultsAreTheReferencesOwn) {
+  EXPECT_THAT(boson_error([](Json& c) { c.erase("audio_adapter_type"); }),
+              HasSubstr("audio_adapter_type 'stack'"));
+  EXPECT_THAT(boson_error([](Json& c) { c.erase("use_delay_pattern"); }),
+              HasSubstr("use_delay_pattern must be true"));
+  EXPECT_THAT(boson_error([](Json& c) { c.erase("skip_audio_tower"); }), HasSubstr("skip_audio_tower"));
+  EXPECT_THAT(boson_error([](Json& c) { c["use_audio_out_self_attention"] = true; }),
+              HasSubstr("use_audio_out_self_attention is not supported"));
+  EXPECT_THAT(boson_error([](Json& c) { c["audio_decoder_proj_num_layers"] = 1; }),
+              HasSubstr("audio_decoder_proj_num_layers must be 0"));
+  EXPECT_EQ(read_changed("boson/model/base", [](Json& c) { c.erase("audio_num_codebooks"); }).num_codebooks,
+            12);
+}
+
+TEST(Config, MissingOrBrokenFilesAreNamed) {
+  const TemporaryFolder folder;
+  EXPECT_THAT(user_error([&] { read_model_config(folder.path()); }), HasSubstr("config.json: missing"));
+  test::write_text(folder / "config.json", "{\"model_type\": ");
+  EXPECT_THAT(user_error([&] { read_model_config(folder.path()); }),
+              HasSubstr((folder / "config.json").string()));
+}
+
+TEST(Layout, NamesTensorsAndAdaptersOfBothLayouts) {
+  EXPECT_EQ(stored_name(Layout::kHf, "layers.3.mlp.up_proj.weight"), "model.layers.3.mlp.up_proj.weight");
+  EXPECT_EQ(stored_name(Layout::kBoson, "layers.3.mlp.up_proj.weight"), "layers.3.mlp.up_proj.weight");
+  EXPECT_EQ(stored_name(Layout::kHf, "audio_embed.weight"),
+            "model.embed_audio_tokens.embed_audio_tokens.weight");
+  EXPECT_EQ(stored_name(Layout::kBoson, "audio_embed.weight"), "audio_codebook_embeddings.weight");
+  EXPECT_EQ(stored_name(Layout::kBoson, "text_lm_head.weight"), "audio_decoder_proj.text_lm_head.weight");
+  EXPECT_EQ(adapter_prefix(Layout::kHf), "base_model.model.model.");
+  EXPECT_EQ(adapter_prefix(Layout::kBoson), "base_model.model.");
+}
+
+// Llama 3.1's rule, computed value by value; the tiny models' few frequencies don't reach all its branches.
+TEST(Rope, ScalesSlowFrequenciesAndKeepsFastOnes) {
+  ModelConfig config;
+  config.head_dim = 64;
+  config.rope_theta = 500000.0;
+  config.rope_scaling = RopeScaling{8.0, 1.0, 4.0, 8192.0};
+  const at::Tensor frequencies = rope_frequencies(config);
+  int kept = 0, stretched = 0, between = 0;
+  for (int i = 0; i < 32; ++i) {
+    const double plain = std::pow(500000.0, -2.0 * i / 64);
+    const double wavelength = 2 * std::numbers::pi / plain;
+    double want = plain;
+    if (wavelength > 8192.0) {
+      want = plain / 8;
+      ++stretched;
+    } else if (wavelength >= 2048.0) {
+      const double smooth = (8192.0 / wavelength - 1) / 3;
+      want = (1 - smooth) * plain / 8 + smooth * plain;
+      ++between;
+    } else {
+      ++kept;
+    }
+    EXPECT_NEAR(frequencies[i].item<double>(), want, 1e-5 * want) << i;
+  }
+  EXPECT_TRUE(kept > 0 && stretched > 0 && between > 0);
+}
+
+}  // namespace
+}  // namespace higgs
