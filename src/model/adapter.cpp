@@ -11,6 +11,8 @@
 #include "higgs/base/error.h"
 #include "higgs/kernels/philox.h"
 #include "higgs/model/layout.h"
+#include "higgs/model/lora_linear.h"
+#include "higgs/model/weights.h"
 
 namespace higgs {
 namespace {

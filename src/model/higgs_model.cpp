@@ -6,6 +6,7 @@
 #include <ATen/ops/linear.h>
 
 #include "higgs/base/error.h"
+#include "higgs/model/layers.h"
 
 namespace higgs {
 
@@ -14,26 +15,17 @@ HiggsModel::HiggsModel(const fs::path& folder, at::ScalarType dtype, at::Device 
   WeightSource weights(folder, config_.layout, dtype, device);
   const std::int64_t D = config_.hidden_size;
   const std::int64_t audio_rows = config_.num_codebooks * config_.codebook_rows;
-  embed_tokens_ =
-      register_buffer("embed_tokens", weights.take("embed_tokens.weight", {config_.vocab_size, D}));
-  audio_embed_ = register_buffer("audio_embed", weights.take("audio_embed.weight", {audio_rows, D}));
-  for (std::int64_t i = 0; i < config_.num_layers; ++i) {
-    const std::string path = "layers." + std::to_string(i);
-    auto layer = std::make_shared<DecoderLayer>(config_, path, weights);
-    layers_.push_back(register_module("layer" + std::to_string(i), std::move(layer)));
-  }
-  norm_ = register_module("norm",
-                          std::make_shared<RmsNorm>(weights.take("norm.weight", {D}), config_.rms_norm_eps));
-  audio_lm_head_ = register_buffer("audio_lm_head", weights.take("audio_lm_head.weight", {audio_rows, D}));
+  embed_tokens_ = weights.take("embed_tokens.weight", {config_.vocab_size, D});
+  audio_embed_ = weights.take("audio_embed.weight", {audio_rows, D});
+  decoder_ = std::make_shared<Decoder>(config_, weights);
+  audio_lm_head_ = weights.take("audio_lm_head.weight", {audio_rows, D});
   text_lm_head_ = weights.take_if_present("text_lm_head.weight", {config_.vocab_size, D});
   weights.expect_all_taken();
+  linears_ = decoder_->linears();
 
   rope_frequencies_ = rope_frequencies(config_).to(device);
   codebook_offsets_ =
       at::arange(config_.num_codebooks, at::TensorOptions(at::kLong).device(device)) * config_.codebook_rows;
-  for (const auto& module : modules(/*include_self=*/false)) {
-    if (auto linear = std::dynamic_pointer_cast<LoraLinear>(module)) linears_.push_back(std::move(linear));
-  }
 }
 
 ForwardContext HiggsModel::make_context(const PackedBatch& batch, const ForwardOptions& options) const {
@@ -69,14 +61,8 @@ at::Tensor HiggsModel::embed(const PackedBatch& batch, const at::Tensor& merge_r
 }
 
 at::Tensor HiggsModel::forward(const PackedBatch& batch, const ForwardOptions& options) {
-  HIGGS_ASSERT(options.caches == nullptr || options.caches->size() == layers_.size());
   const ForwardContext context = make_context(batch, options);
-  at::Tensor x = embed(batch, context.merge_rows);
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    x = layers_[i]->forward(x, context, options.caches != nullptr ? &(*options.caches)[i] : nullptr);
-    if (options.layer_outputs != nullptr) options.layer_outputs->push_back(x);
-  }
-  return norm_->forward(x);
+  return decoder_->forward(embed(batch, context.merge_rows), context, options.caches, options.layer_outputs);
 }
 
 at::Tensor HiggsModel::text_logits(const at::Tensor& hidden) const {
@@ -90,7 +76,7 @@ at::Tensor HiggsModel::audio_logits(const at::Tensor& hidden) const {
 }
 
 std::vector<KvCache> HiggsModel::make_caches(std::int64_t capacity) const {
-  std::vector<KvCache> caches(layers_.size());
+  std::vector<KvCache> caches(static_cast<std::size_t>(config_.num_layers));
   for (KvCache& cache : caches) {
     const auto options = at::TensorOptions(dtype_).device(device_);
     cache.keys = at::empty({capacity, config_.num_kv_heads, config_.head_dim}, options);

@@ -118,4 +118,31 @@ at::Tensor DecoderLayer::forward(const at::Tensor& x, const ForwardContext& cont
   return h + at::cat({text, audio}).index_select(0, context.merge_rows);
 }
 
+Decoder::Decoder(const ModelConfig& config, WeightSource& weights) {
+  for (std::int64_t i = 0; i < config.num_layers; ++i) {
+    auto layer = std::make_shared<DecoderLayer>(config, "layers." + std::to_string(i), weights);
+    layers_.push_back(register_module("layer" + std::to_string(i), std::move(layer)));
+  }
+  at::Tensor weight = weights.take("norm.weight", {config.hidden_size});
+  norm_ = register_module("norm", std::make_shared<RmsNorm>(std::move(weight), config.rms_norm_eps));
+}
+
+at::Tensor Decoder::forward(at::Tensor x, const ForwardContext& context, std::vector<KvCache>* caches,
+                            std::vector<at::Tensor>* layer_outputs) {
+  HIGGS_ASSERT(caches == nullptr || caches->size() == layers_.size());
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    x = layers_[i]->forward(x, context, caches != nullptr ? &(*caches)[i] : nullptr);
+    if (layer_outputs != nullptr) layer_outputs->push_back(x);
+  }
+  return norm_->forward(x);
+}
+
+std::vector<std::shared_ptr<LoraLinear>> Decoder::linears() const {
+  std::vector<std::shared_ptr<LoraLinear>> found;
+  for (const auto& module : modules(/*include_self=*/false)) {
+    if (auto linear = std::dynamic_pointer_cast<LoraLinear>(module)) found.push_back(std::move(linear));
+  }
+  return found;
+}
+
 }  // namespace higgs

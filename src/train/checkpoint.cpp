@@ -5,6 +5,7 @@
 #include "higgs/base/error.h"
 #include "higgs/base/json.h"
 #include "higgs/base/log.h"
+#include "higgs/model/weights.h"
 
 namespace higgs {
 namespace {

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "higgs/base/json.h"
+#include "higgs/model/lora_linear.h"
 #include "support/paths.h"
 #include "support/process.h"
 #include "support/torch_compare.h"

@@ -99,6 +99,9 @@ INSTANTIATE_TEST_SUITE_P(All, HfTrainGolden,
                                            Case{"out_attn_list_right", "batch_right", "adapter_attn_list"}),
                          [](const auto& test_case) { return std::string(test_case.param.name); });
 
+// One hidden value in some hundred is rounded to its other neighbour (see tests/model/hf_golden_test.cpp).
+// Losses average that out; gradients pass through bfloat16 once more, where three steps of 2^-8 are 1.2e-2
+// (measured).
 TEST(HfTrainGoldenBf16, LossesAndGradientsEqualPeft) {
   HiggsModel model(golden("hf/model"), at::kBFloat16, at::kCPU);
   Adapter adapter(model, golden("hf/adapter_lora"));
@@ -108,7 +111,7 @@ TEST(HfTrainGoldenBf16, LossesAndGradientsEqualPeft) {
   const LossSums sums = loss_sums(model, batch.packed, model.forward(batch.packed), true);
   LossMeter meter(8);
   meter.add(sums);
-  compare_losses(meter.values(counts, kSum), counts, want, 1e-3);
+  compare_losses(meter.values(counts, kSum), counts, want, 1e-4);
   total_loss(sums, counts, kSum).backward();
   EXPECT_EQ(compare_gradients(adapter, want, 2e-2), adapter.tensors().size());
 }

@@ -2,16 +2,22 @@
 // N rows of a packed batch, D model width, C codebooks, K ids per codebook, V vocabulary.
 #pragma once
 
-#include <torch/nn/module.h>
+#include <ATen/core/Tensor.h>
 
 #include <memory>
 #include <vector>
 
 #include "higgs/data/pack.h"
 #include "higgs/model/config.h"
-#include "higgs/model/layers.h"
+#include "higgs/model/kv_cache.h"
 
 namespace higgs {
+
+// torch::nn modules; their headers are heavy, so they stay out of this one (model/layers.h,
+// model/lora_linear.h).
+class Decoder;
+class LoraLinear;
+struct ForwardContext;
 
 struct ForwardOptions {
   double dropout_p = 0.0;                            // LoRA dropout; 0 in evaluation
@@ -20,7 +26,7 @@ struct ForwardOptions {
   std::vector<at::Tensor>* layer_outputs = nullptr;  // filled with each layer's output, for comparisons
 };
 
-class HiggsModel : public torch::nn::Module {
+class HiggsModel {
  public:
   // Loads every weight from `folder`; UserError for anything missing, left over, or of another shape.
   HiggsModel(const fs::path& folder, at::ScalarType dtype, at::Device device);
@@ -52,8 +58,7 @@ class HiggsModel : public torch::nn::Module {
   at::Tensor embed_tokens_, audio_embed_, audio_lm_head_, text_lm_head_;
   at::Tensor rope_frequencies_;
   at::Tensor codebook_offsets_;  // int64 [C]: where each codebook's rows begin in the audio embedding
-  std::shared_ptr<RmsNorm> norm_;
-  std::vector<std::shared_ptr<DecoderLayer>> layers_;
+  std::shared_ptr<Decoder> decoder_;
   std::vector<std::shared_ptr<LoraLinear>> linears_;
 };
 

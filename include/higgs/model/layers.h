@@ -7,17 +7,12 @@
 #include <vector>
 
 #include "higgs/model/config.h"
+#include "higgs/model/kv_cache.h"
 #include "higgs/model/lora_linear.h"
 #include "higgs/model/rope.h"
 #include "higgs/model/weights.h"
 
 namespace higgs {
-
-// Keys and values of the positions seen so far, one sequence: [capacity, G, E]. `length` of them are filled.
-struct KvCache {
-  at::Tensor keys, values;
-  std::int64_t length = 0;
-};
 
 // What every layer of one forward pass shares.
 struct ForwardContext {
@@ -81,6 +76,22 @@ class DecoderLayer : public torch::nn::Module {
   std::shared_ptr<RmsNorm> audio_input_layernorm_, audio_post_attention_layernorm_;
   std::shared_ptr<Attention> self_attn_;
   std::shared_ptr<Mlp> mlp_, audio_mlp_;
+};
+
+// All layers and the final norm.
+class Decoder : public torch::nn::Module {
+ public:
+  Decoder(const ModelConfig& config, WeightSource& weights);
+  // x: [N, D] -> [N, D]. `caches`: one per layer, or null; `layer_outputs`: filled with each layer's, or
+  // null.
+  at::Tensor forward(at::Tensor x, const ForwardContext& context, std::vector<KvCache>* caches,
+                     std::vector<at::Tensor>* layer_outputs);
+  // Every linear map, in the model's order.
+  std::vector<std::shared_ptr<LoraLinear>> linears() const;
+
+ private:
+  std::vector<std::shared_ptr<DecoderLayer>> layers_;
+  std::shared_ptr<RmsNorm> norm_;
 };
 
 }  // namespace higgs
