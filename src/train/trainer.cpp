@@ -134,18 +134,13 @@ bool Trainer::run(const std::function<bool()>& should_stop) {
   // At the start, and where a stop came between a step and its validation.
   if (step_ == 0 || (due(options_.val_steps) && evaluated_step_ != step_)) validate();
   bool stopped = false;
-  std::int64_t saved = -1;
   while (step_ < total_steps_ && !stopped) {
     observer_.on_step(train_step(), total_steps_);
     stopped = any_rank(should_stop());
     const bool last = step_ == total_steps_;
     if (last || (due(options_.val_steps) && !stopped)) validate();
-    if (due(options_.save_steps) || last || stopped) {
-      save_checkpoint();
-      saved = step_;
-    }
+    if (due(options_.save_steps) || last || stopped) save_checkpoint();
   }
-  if (stopped && saved != step_) save_checkpoint();
   return step_ == total_steps_;
 }
 

@@ -1,4 +1,6 @@
 // Real ranks under a real mpirun, joined by Gloo on the loopback.
+#include <unistd.h>
+
 #include "app_test.h"
 
 namespace higgs::test {
@@ -89,6 +91,20 @@ TEST_F(MpirunTest, TheDocumentedLaunchLineRuns) {
   const ProcessResult result = mpirun(8, line);
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_TRUE(fs::exists(scratch / "out" / "adapter" / "adapter_config.json")) << result.err;
+}
+
+// As srun starts them: no launcher of ours, only its variables.
+TEST_F(MpirunTest, ProcessesStartedWithSlurmsVariablesJoin) {
+  run(train("alone", "6"));
+  Environment variables = environment();
+  variables.insert({{"SLURM_NTASKS", "2"}, {"SLURM_JOB_ID", std::to_string(::getpid())}});
+  variables["SLURM_PROCID"] = variables["SLURM_LOCALID"] = "1";
+  const Arguments command = Arguments{program()} + train("srun", "3");
+  Process second(command, variables);
+  variables["SLURM_PROCID"] = variables["SLURM_LOCALID"] = "0";
+  EXPECT_EQ(run_process(command, variables).exit_code, 0);
+  EXPECT_EQ(second.wait().exit_code, 0);
+  expect_same_run("srun", metrics("alone"));
 }
 
 TEST_F(MpirunTest, AMistakeEndsAllRanks) {
