@@ -3,6 +3,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty_like.h>
+#include <c10/core/DeviceGuard.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "higgs/base/error.h"
@@ -49,7 +50,9 @@ at::Tensor apply_mask(const at::Tensor& x, double p, std::uint64_t key, const Ro
   const auto* position = rows.position.const_data_ptr<std::int32_t>();
   if (in.is_cuda()) {
 #if defined(HIGGS_HAS_NVCC)
-    // PyTorch's current stream is the legacy default stream here: no other is ever made current.
+    // The kernel goes to the current device's legacy default stream, which is PyTorch's current one: no other
+    // is ever made current here.
+    const c10::DeviceGuard guard(in.device());
     const int status = kernels::dropout_cuda(in.const_data_ptr<float>(), out.mutable_data_ptr<float>(),
                                              in.size(0), in.size(1), p, key, sample, position, nullptr);
     TORCH_CHECK(status == 0, "dropout kernel failed, CUDA error ", status);

@@ -22,8 +22,8 @@ struct BaseOptions {
 
 class BaseModel {
  public:
-  // Reads configuration and tokenizer; weights and codec are opened when asked for. `local_rank` picks the GPU.
-  // UserError.
+  // Reads configuration and tokenizer; weights and codec are opened when asked for. `local_rank` picks the
+  // GPU. UserError.
   explicit BaseModel(const BaseOptions& options, int local_rank = 0);
 
   const ModelConfig& config() const { return config_; }

@@ -58,8 +58,8 @@ class Dataset {
   std::size_t num_skipped_ = 0;
 };
 
-// Encodes every `count`-th sample's clips, from `index` on, into the cache: what one rank does so that all find
-// everything there. Bad lines are left for Dataset::load to name.
+// Encodes every `count`-th sample's clips, from `index` on, into the cache: what one rank does so that all
+// find everything there. Bad lines are left for Dataset::load to name.
 void encode_share(const fs::path& manifest, const Tokenizer& tokenizer, CodeStore& store, std::size_t index,
                   std::size_t count);
 
