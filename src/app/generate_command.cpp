@@ -141,10 +141,9 @@ fs::path numbered(const fs::path& path, std::size_t index, std::size_t count) {
   return path.parent_path() / (path.stem().string() + number + path.extension().string());
 }
 
-// REFERENCE: 4 times the training set's seconds per text token, else a second per five tokens; at least 10 s.
+// 4 times the training set's seconds per text token, else a second per five tokens; at least 10 s.
 std::int64_t frame_limit(const GenerateOptions& options, const Prompt& prompt,
                          const std::optional<PromptFile>& trained) {
-  constexpr double kFramesPerSecond = 25.0;
   double seconds = options.max_seconds;
   if (seconds <= 0.0) {
     const double per_token =
@@ -169,7 +168,8 @@ void speak(BaseModel& base, const AudioTokenizer& codec, const Prompt& prompt, c
   write_wav(wav, {codec.decode(clip.codes), codec.sample_rate()});
   if (!codes_file.empty()) write_codes(codes_file, clip.codes);
   char seconds[32];
-  std::snprintf(seconds, sizeof seconds, "%.2f", static_cast<double>(clip.codes.num_frames) / 25.0);
+  std::snprintf(seconds, sizeof seconds, "%.2f",
+                static_cast<double>(clip.codes.num_frames) / kFramesPerSecond);
   log::info(wav.string() + ": " + seconds + " s, " + (clip.stopped ? "stopped by itself" : "did not stop"));
 }
 

@@ -21,8 +21,6 @@ std::int64_t expanded_length(const EncodedSample& sample, const SpecialIds& ids)
   return length;
 }
 
-constexpr double kFramesPerSecond = 25.0;
-
 // Gathers what generation wants to know of the training data.
 class PromptStatistics {
  public:

@@ -68,7 +68,7 @@ TEST_F(MpirunTest, RanksTogetherDoWhatOneProcessDoes) {
   }
 }
 
-// DESIGN's launch line, paths aside: eight ranks, one of which has no sample in the last step.
+// README's launch line, paths aside: eight ranks, most of which have no sample.
 TEST_F(MpirunTest, TheDocumentedLaunchLineRuns) {
   const Arguments line = golden_base() + Arguments{"--train_manifest",
                                                    golden("e2e/manifest.jsonl"),

@@ -8,6 +8,9 @@
 
 namespace higgs {
 
+// The audio tokenizer's frame rate: 24 kHz over a hop of 960 samples.
+inline constexpr double kFramesPerSecond = 25.0;
+
 // [num_codebooks, num_frames], row-major, values in [0, codebook size).
 struct Codes {
   std::int64_t num_codebooks = 0;
