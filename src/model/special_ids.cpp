@@ -4,8 +4,21 @@
 
 namespace higgs {
 
-SpecialIds special_ids(const ModelConfig& config, const Tokenizer& tokenizer) {
+SpecialIds special_ids(const ModelConfig& config) {
   SpecialIds ids;
+  ids.audio_in = config.audio_in_token_id.value_or(-1);
+  ids.audio_out = config.audio_out_token_id.value_or(-1);
+  ids.pad = config.pad_token_id;
+  ids.stream_bos = config.stream_bos_id;
+  ids.stream_eos = config.stream_eos_id;
+  ids.num_codebooks = config.num_codebooks;
+  ids.codebook_size = config.codebook_rows - 2;
+  ids.encode_audio_in = config.encode_audio_in_tokens;
+  return ids;
+}
+
+SpecialIds special_ids(const ModelConfig& config, const Tokenizer& tokenizer) {
+  SpecialIds ids = special_ids(config);
   // HF's configuration has no audio-in id, so names decide; where the configuration says one, it must agree.
   ids.audio_in = tokenizer.find("<|AUDIO|>").value_or(-1);
   ids.audio_out = tokenizer.id_of("<|AUDIO_OUT|>");
@@ -17,12 +30,6 @@ SpecialIds special_ids(const ModelConfig& config, const Tokenizer& tokenizer) {
   };
   agree("<|AUDIO|>", ids.audio_in, config.audio_in_token_id);
   agree("<|AUDIO_OUT|>", ids.audio_out, config.audio_out_token_id);
-  ids.pad = config.pad_token_id;
-  ids.stream_bos = config.stream_bos_id;
-  ids.stream_eos = config.stream_eos_id;
-  ids.num_codebooks = config.num_codebooks;
-  ids.codebook_size = config.codebook_rows - 2;
-  ids.encode_audio_in = config.encode_audio_in_tokens;
   if (tokenizer.vocab_size() > config.vocab_size) {
     throw UserError("the tokenizer has " + std::to_string(tokenizer.vocab_size()) +
                     " tokens, the model only " + std::to_string(config.vocab_size) +

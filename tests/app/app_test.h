@@ -33,6 +33,28 @@ inline Arguments demo_base() {
   return {"--base_ckpt", demo("base"), "--audio_tokenizer", demo("codec")};
 }
 
+// The launch line of README.md, paths aside: on the goldens' samples, two passes are one step.
+inline Arguments launch_line(const fs::path& output) {
+  return golden_base() + Arguments{"--train_manifest",
+                                   golden("e2e/manifest.jsonl"),
+                                   "--output_dir",
+                                   output,
+                                   "--batch_size",
+                                   "2",
+                                   "--lr",
+                                   "2e-4",
+                                   "--epochs",
+                                   "2",
+                                   "--grad_accum",
+                                   "8",
+                                   "--lora_r",
+                                   "16",
+                                   "--lora_alpha",
+                                   "32",
+                                   "--lora_dropout",
+                                   "0.05"};
+}
+
 class AppTest : public ::testing::Test {
  protected:
   // One thread: the machine's cores are shared by tests, and sums don't depend on their number. Codes of

@@ -70,25 +70,7 @@ TEST_F(MpirunTest, RanksTogetherDoWhatOneProcessDoes) {
 
 // README's launch line, paths aside: eight ranks, most of which have no sample.
 TEST_F(MpirunTest, TheDocumentedLaunchLineRuns) {
-  const Arguments line = golden_base() + Arguments{"--train_manifest",
-                                                   golden("e2e/manifest.jsonl"),
-                                                   "--output_dir",
-                                                   scratch / "out",
-                                                   "--batch_size",
-                                                   "2",
-                                                   "--lr",
-                                                   "2e-4",
-                                                   "--epochs",
-                                                   "2",
-                                                   "--grad_accum",
-                                                   "8",
-                                                   "--lora_r",
-                                                   "16",
-                                                   "--lora_alpha",
-                                                   "32",
-                                                   "--lora_dropout",
-                                                   "0.05"};
-  const ProcessResult result = mpirun(8, line);
+  const ProcessResult result = mpirun(8, launch_line(scratch / "out"));
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_TRUE(fs::exists(scratch / "out" / "adapter" / "adapter_config.json")) << result.err;
 }

@@ -100,26 +100,7 @@ TEST_F(Train, IsWhatRunsWithoutACommandWord) {
 }
 
 TEST_F(Train, TakesTheLaunchLineOfTheReadme) {
-  run(Arguments{"--train_manifest",
-                golden("e2e/manifest.jsonl"),
-                "--output_dir",
-                scratch / "run",
-                "--base_ckpt",
-                golden("hf/model"),
-                "--batch_size",
-                "2",
-                "--lr",
-                "2e-4",
-                "--epochs",
-                "2",
-                "--grad_accum",
-                "8",
-                "--lora_r",
-                "16",
-                "--lora_alpha",
-                "32",
-                "--lora_dropout",
-                "0.05"});
+  run(launch_line(scratch / "run"));
   // Two passes over five samples, sixteen of them a step.
   EXPECT_EQ(steps("run", "train"), count_to(1));
   EXPECT_EQ(metrics("run").back()["epoch"], 2.0);

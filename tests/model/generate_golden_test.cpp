@@ -4,6 +4,7 @@
 
 #include "higgs/model/generate.h"
 #include "higgs/model/higgs_model.h"
+#include "higgs/model/special_ids.h"
 #include "support/golden_batch.h"
 #include "support/paths.h"
 #include "support/process.h"
@@ -12,20 +13,6 @@ namespace higgs {
 namespace {
 
 using test::golden;
-
-SpecialIds ids_of(const HiggsModel& model) {
-  const ModelConfig& config = model.config();
-  SpecialIds ids;
-  ids.audio_in = *config.audio_in_token_id;
-  ids.audio_out = *config.audio_out_token_id;
-  ids.pad = config.pad_token_id;
-  ids.stream_bos = config.stream_bos_id;
-  ids.stream_eos = config.stream_eos_id;
-  ids.num_codebooks = config.num_codebooks;
-  ids.codebook_size = config.codebook_rows - 2;
-  ids.encode_audio_in = config.encode_audio_in_tokens;
-  return ids;
-}
 
 // The prompt as it was before the reference's collator: codes without BOS, EOS and delay.
 EncodedSample prompt_of(const SafetensorsFile& file, const std::string& run) {
@@ -48,7 +35,8 @@ void compare(HiggsModel& model, const std::string& run, bool stops) {
   SamplingOptions options;
   options.greedy = true;
   // The reference was given 60 columns: the frames asked for, and 9 more for the delay, BOS and EOS.
-  const GeneratedClip clip = generate(model, prompt_of(file, run), ids_of(model), options, 60 - 9);
+  const GeneratedClip clip =
+      generate(model, prompt_of(file, run), special_ids(model.config()), options, 60 - 9);
   const IdMatrix want = test::matrix(file, run + ".audio_0");
   ASSERT_EQ(clip.columns.cols, want.cols);
   for (std::int64_t j = 0; j < want.cols; ++j) {

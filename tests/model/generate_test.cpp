@@ -6,24 +6,13 @@
 
 #include <set>
 
+#include "higgs/model/special_ids.h"
 #include "support/paths.h"
 
 namespace higgs {
 namespace {
 
 using test::golden;
-
-SpecialIds ids_of(const HiggsModel& model) {
-  const ModelConfig& config = model.config();
-  SpecialIds ids;
-  ids.audio_out = *config.audio_out_token_id;
-  ids.pad = config.pad_token_id;
-  ids.stream_bos = config.stream_bos_id;
-  ids.stream_eos = config.stream_eos_id;
-  ids.num_codebooks = config.num_codebooks;
-  ids.codebook_size = config.codebook_rows - 2;
-  return ids;
-}
 
 // An earlier clip in which every codebook says each code once.
 EncodedSample prompt_with_every_code(const SpecialIds& ids) {
@@ -41,7 +30,7 @@ EncodedSample prompt_with_every_code(const SpecialIds& ids) {
 // hit in a window over everything makes RAS draw again.
 std::set<std::int64_t> first_codes(const char* base) {
   HiggsModel model(golden(base), at::kFloat, at::kCPU);
-  const SpecialIds ids = ids_of(model);
+  const SpecialIds ids = special_ids(model.config());
   SamplingOptions options;
   options.top_k = 1;
   options.ras_window = 100000;
@@ -61,7 +50,7 @@ TEST(Generate, RasWindowReachesIntoEarlierClipsInBosonsLayoutOnly) {
 
 TEST(Generate, SeedDecidesAndTheLimitHolds) {
   HiggsModel model(golden("hf/model"), at::kFloat, at::kCPU);
-  const SpecialIds ids = ids_of(model);
+  const SpecialIds ids = special_ids(model.config());
   EncodedSample prompt;
   prompt.input_ids = {1, 2, 3};
   const auto codes_of = [&](std::uint64_t seed) {

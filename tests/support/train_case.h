@@ -13,17 +13,6 @@
 
 namespace higgs::test {
 
-inline SpecialIds hf_ids(const ModelConfig& config) {
-  SpecialIds ids;
-  ids.audio_out = *config.audio_out_token_id;
-  ids.pad = config.pad_token_id;
-  ids.stream_bos = config.stream_bos_id;
-  ids.stream_eos = config.stream_eos_id;
-  ids.num_codebooks = config.num_codebooks;
-  ids.codebook_size = config.codebook_rows - 2;
-  return ids;
-}
-
 // The six tokenised samples that transformers + peft were trained on.
 inline std::vector<EncodedSample> hf_samples() {
   const SafetensorsFile file(golden("hf/data/samples.safetensors"));

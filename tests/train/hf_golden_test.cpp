@@ -119,7 +119,7 @@ TEST(HfTrainGoldenBf16, LossesAndGradientsEqualPeft) {
 // pack() of the raw samples makes what the reference's own collation made.
 TEST(HfTrainGoldenData, PackEqualsTheReferenceBatch) {
   HiggsModel model(golden("hf/model"), at::kFloat, at::kCPU);
-  const PackedBatch ours = test::batch_of(test::hf_samples(), {0, 1}, test::hf_ids(model.config()));
+  const PackedBatch ours = test::batch_of(test::hf_samples(), {0, 1}, special_ids(model.config()));
   const HfBatch reference(golden("hf/batch_right.safetensors"), golden("hf/model"));
   EXPECT_TRUE(ours.text_ids.equal(reference.packed.text_ids));
   EXPECT_TRUE(ours.audio_ids.equal(reference.packed.audio_ids));
@@ -157,7 +157,7 @@ TEST(HfTrainGoldenTrajectory, EightStepsEqualPeft) {
   HiggsModel model(golden("hf/model"), at::kFloat, at::kCPU);
   Adapter adapter(model, golden("hf/train/adapter_init"));
   const std::vector<EncodedSample> samples = test::hf_samples();
-  const SpecialIds ids = test::hf_ids(model.config());
+  const SpecialIds ids = special_ids(model.config());
   AdamW optimizer(adapter.values(), adapter.grads(), {.weight_decay = 0.01});
   const Json trajectory = read_json_file(golden("hf/train/trajectory.json"));
   std::int64_t step = 0;

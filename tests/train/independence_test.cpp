@@ -19,7 +19,7 @@ class Independence : public ::testing::Test {
       : model(golden("hf/model"), at::kFloat, at::kCPU),
         adapter(model, golden("hf/adapter_lora")),
         samples(test::hf_samples()),
-        ids(test::hf_ids(model.config())) {
+        ids(special_ids(model.config())) {
     forward.dropout_p = 0.3;
     forward.dropout_key = 77;
   }

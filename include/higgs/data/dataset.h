@@ -48,7 +48,7 @@ class Dataset {
   Dataset split_every(std::size_t k);
 
   // What the samples have in common, for generation: the system turn's text where all have the same (""
-  // else), and seconds of supervised audio per text token of the turn before.
+  // else), and seconds the assistant speaks per token of text in the user turns.
   std::string system_text;
   double seconds_per_text_token = 0.0;
 
