@@ -102,6 +102,7 @@ void complete_options(TrainOptions& options) {
   options.lora.seed = static_cast<std::uint64_t>(options.seed);
   options.trainer.seed = static_cast<std::uint64_t>(options.seed);
   options.trainer.objective.sum_codebooks = options.codebook_reduction == "sum";
+  options.trainer.self_test = options.self_test == "on";
   options.trainer.checkpoints = fs::path(options.output_dir) / "checkpoints";
 }
 

@@ -37,6 +37,9 @@ FlagTable TrainOptions::table() {
   t.add("resume", resume,
         "auto: from the newest whole checkpoint in output_dir; none; or a checkpoint folder");
   t.add("overwrite", overwrite, "start anew in an output_dir that holds a run");
+  t.add("self_test", self_test,
+        "before the first step, compare generation's logits with training's; stop where they differ")
+      .choose({"on", "off"});
   t.add("comm_timeout", comm_timeout, "seconds to wait for the other ranks before giving up").range(1);
   t.add("config", config, "TOML file with these settings; flags beat it");
   t.add("print_config", print_config, "print the settings as TOML and end");

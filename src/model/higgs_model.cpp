@@ -30,7 +30,7 @@ HiggsModel::HiggsModel(const fs::path& folder, at::ScalarType dtype, at::Device 
 
 ForwardContext HiggsModel::make_context(const PackedBatch& batch, const ForwardOptions& options) const {
   ForwardContext context;
-  context.rope = rope_table(rope_frequencies_, batch.positions, dtype_);
+  context.rope = rope_table(rope_frequencies_, batch.positions, options.wide ? at::kFloat : dtype_);
   context.cu_seqlens = batch.cu_seqlens;
   context.is_audio = batch.is_audio;
   context.text_rows = batch.text_rows;
@@ -62,7 +62,9 @@ at::Tensor HiggsModel::embed(const PackedBatch& batch, const at::Tensor& merge_r
 
 at::Tensor HiggsModel::forward(const PackedBatch& batch, const ForwardOptions& options) {
   const ForwardContext context = make_context(batch, options);
-  return decoder_->forward(embed(batch, context.merge_rows), context, options.caches, options.layer_outputs);
+  at::Tensor x = embed(batch, context.merge_rows);
+  if (options.wide) x = x.to(at::kFloat);
+  return decoder_->forward(std::move(x), context, options.caches, options.layer_outputs);
 }
 
 at::Tensor HiggsModel::text_logits(const at::Tensor& hidden) const {
@@ -75,10 +77,10 @@ at::Tensor HiggsModel::audio_logits(const at::Tensor& hidden) const {
       .view({hidden.size(0), config_.num_codebooks, config_.codebook_rows});
 }
 
-std::vector<KvCache> HiggsModel::make_caches(std::int64_t capacity) const {
+std::vector<KvCache> HiggsModel::make_caches(std::int64_t capacity, bool wide) const {
   std::vector<KvCache> caches(static_cast<std::size_t>(config_.num_layers));
   for (KvCache& cache : caches) {
-    const auto options = at::TensorOptions(dtype_).device(device_);
+    const auto options = at::TensorOptions(wide ? at::kFloat : dtype_).device(device_);
     cache.keys = at::empty({capacity, config_.num_kv_heads, config_.head_dim}, options);
     cache.values = at::empty_like(cache.keys);
   }

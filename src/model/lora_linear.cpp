@@ -23,7 +23,7 @@ LoraLinear::LoraLinear(std::string path, at::Tensor weight)
       weight_(register_buffer("weight", std::move(weight))) {}
 
 at::Tensor LoraLinear::forward(const at::Tensor& x, const DropoutContext& context) {
-  const at::Tensor y = at::linear(x, weight_);
+  const at::Tensor y = at::linear(x, weight_.to(x.scalar_type()));
   if (!a_.defined()) return y;
   at::Tensor input = x.to(at::kFloat);
   if (context.p > 0.0) input = dropout(input, context.p, mix_key(context.key, path_key_), *context.rows);

@@ -60,6 +60,10 @@ std::string metrics_line(const EvalMetrics& m) {
 RunLog::RunLog(const fs::path& output_dir, std::int64_t log_steps)
     : output_dir_(output_dir), log_steps_(log_steps) {}
 
+void RunLog::on_self_test(const Agreement& agreement) {
+  log::info("self-test: generation computes what training computes: " + agreement.summary());
+}
+
 void RunLog::on_start(std::int64_t first_step, std::int64_t total_steps) {
   first_step_ = first_step;
   const fs::path path = output_dir_ / "metrics.jsonl";

@@ -121,6 +121,23 @@ EvalMetrics Trainer::evaluate() {
   return metrics;
 }
 
+void Trainer::self_test() {
+  if (!options_.self_test || step_ == total_steps_) return;
+  const std::vector<PackedBatch> batches = next_batches();
+  if (batches.empty()) return;
+  const auto check = [&](bool wide) {
+    const Agreement agreement = compare_forwards(model_, batches.front(), wide);
+    if (!agreement.holds()) {
+      throw RunError("self-test: generation does not compute what training computes (" + agreement.summary() +
+                     "): what is trained would not be what is heard. Please report this; --self_test off " +
+                     "trains all the same");
+    }
+    observer_.on_self_test(agreement);
+  };
+  check(/*wide=*/true);
+  if (model_.dtype() != at::kFloat) check(/*wide=*/false);
+}
+
 void Trainer::validate() {
   if (validation_ == nullptr) return;
   observer_.on_eval(evaluate());
@@ -129,6 +146,7 @@ void Trainer::validate() {
 
 bool Trainer::run(const std::function<bool()>& should_stop) {
   start_seconds_ = now_seconds();
+  self_test();
   observer_.on_start(step_, total_steps_);
   const auto due = [&](std::int64_t every) { return every > 0 && step_ % every == 0; };
   // At the start, and where a stop came between a step and its validation.

@@ -17,24 +17,6 @@ namespace {
 using test::golden;
 using test::relative_difference;
 
-// Rows [begin, end) of a batch of one sample, as a batch that continues a cache.
-PackedBatch slice(const PackedBatch& batch, std::int64_t begin, std::int64_t end) {
-  const auto within = [&](const at::Tensor& rows) {
-    return rows.ge(begin).logical_and(rows.lt(end)).nonzero().squeeze(1);
-  };
-  PackedBatch out;
-  out.num_rows = end - begin;
-  out.cu_seqlens = {0, end - begin};
-  const at::Tensor text = within(batch.text_rows), audio = within(batch.audio_rows);
-  out.text_rows = batch.text_rows.index_select(0, text) - begin;
-  out.text_ids = batch.text_ids.index_select(0, text);
-  out.audio_rows = batch.audio_rows.index_select(0, audio) - begin;
-  out.audio_ids = batch.audio_ids.index_select(0, audio);
-  out.positions = batch.positions.slice(0, begin, end);
-  out.is_audio = batch.is_audio.slice(0, begin, end);
-  return out;
-}
-
 class CachedForward : public ::testing::Test {
  protected:
   CachedForward() : model(golden("hf/model"), at::kFloat, at::kCPU) {
@@ -71,9 +53,9 @@ class CachedForward : public ::testing::Test {
     std::vector<KvCache> caches = model.make_caches(batch.num_rows);
     ForwardOptions options;
     options.caches = &caches;
-    std::vector<at::Tensor> rows = {model.forward(slice(batch, 0, first), options)};
+    std::vector<at::Tensor> rows = {model.forward(slice_rows(batch, 0, first), options)};
     for (std::int64_t row = first; row < batch.num_rows; ++row) {
-      rows.push_back(model.forward(slice(batch, row, row + 1), options));
+      rows.push_back(model.forward(slice_rows(batch, row, row + 1), options));
     }
     return at::cat(rows);
   }

@@ -55,4 +55,8 @@ struct PackOptions {
 
 PackedBatch pack(const CollatedBatch& batch, const PackOptions& options);
 
+// Rows [begin, end) of one sample of `batch` as a batch of their own, to be computed behind a key/value cache
+// of the sample's rows before them. Labels and targets are left out.
+PackedBatch slice_rows(const PackedBatch& batch, std::int64_t begin, std::int64_t end);
+
 }  // namespace higgs

@@ -24,6 +24,7 @@ struct ForwardOptions {
   std::uint64_t dropout_key = 0;                     // mix of seed and optimizer step
   std::vector<KvCache>* caches = nullptr;            // one per layer, for generation
   std::vector<at::Tensor>* layer_outputs = nullptr;  // filled with each layer's output, for comparisons
+  bool wide = false;  // activations in float32 whatever the model's dtype; weights are widened one by one
 };
 
 class HiggsModel {
@@ -37,8 +38,11 @@ class HiggsModel {
   at::Tensor text_logits(const at::Tensor& hidden) const;   // [n, D] -> [n, V]
   at::Tensor audio_logits(const at::Tensor& hidden) const;  // [n, D] -> [n, C, K]
   bool has_text_head() const { return text_lm_head_.defined(); }
+  const at::Tensor& text_head() const { return text_lm_head_; }    // [V, D]; undefined without
+  const at::Tensor& audio_head() const { return audio_lm_head_; }  // [C * K, D]
 
-  std::vector<KvCache> make_caches(std::int64_t capacity) const;
+  // `wide`: for a forward with that option.
+  std::vector<KvCache> make_caches(std::int64_t capacity, bool wide = false) const;
   // Every linear map an adapter can stand beside, in the model's order.
   const std::vector<std::shared_ptr<LoraLinear>>& linears() const { return linears_; }
 

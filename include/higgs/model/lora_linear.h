@@ -23,7 +23,7 @@ class LoraLinear : public torch::nn::Module {
  public:
   LoraLinear(std::string path, at::Tensor weight);
 
-  // x: [N, in] -> [N, out]
+  // x: [N, in] -> [N, out], in x's dtype; W is widened where x is wider.
   at::Tensor forward(const at::Tensor& x, const DropoutContext& dropout);
 
   // Gives the module an adapter: a [r, in], b [out, r], float32 leaves; scaling = alpha / r or alpha /

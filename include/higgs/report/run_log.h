@@ -17,6 +17,7 @@ class RunLog : public TrainObserver {
   // `first_step` > 0 continues a run: lines of later steps, from before it was stopped, are taken out.
   RunLog(const fs::path& output_dir, std::int64_t log_steps);
 
+  void on_self_test(const Agreement& agreement) override;
   void on_start(std::int64_t first_step, std::int64_t total_steps) override;
   void on_step(const StepMetrics& metrics, std::int64_t total_steps) override;
   void on_eval(const EvalMetrics& metrics) override;

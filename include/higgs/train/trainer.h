@@ -10,6 +10,7 @@
 #include "higgs/data/sampler.h"
 #include "higgs/dist/collective.h"
 #include "higgs/model/adapter.h"
+#include "higgs/model/agreement.h"
 #include "higgs/train/objective.h"
 #include "higgs/train/optimizer.h"
 
@@ -31,7 +32,8 @@ struct TrainerOptions {
   std::int64_t val_steps = 0;   // 0: at start and end only
   std::int64_t save_steps = 0;  // 0: at the end only
   std::int64_t keep_last = 3;
-  fs::path checkpoints;  // folder
+  bool self_test = true;  // see Trainer::self_test
+  fs::path checkpoints;   // folder
 };
 
 struct StepMetrics {
@@ -58,6 +60,7 @@ struct EvalMetrics {
 class TrainObserver {
  public:
   virtual ~TrainObserver() = default;
+  virtual void on_self_test(const Agreement&) {}
   virtual void on_start(std::int64_t /*first_step*/, std::int64_t /*total_steps*/) {}
   virtual void on_step(const StepMetrics&, std::int64_t /*total_steps*/) {}
   virtual void on_eval(const EvalMetrics&) {}
@@ -83,6 +86,8 @@ class Trainer {
 
  private:
   StepMetrics train_step();
+  // RunError when generation's forward doesn't give training's logits on the first batch (model/agreement.h).
+  void self_test();
   std::vector<PackedBatch> next_batches();
   bool any_rank(bool flag);
   void validate();
