@@ -3,6 +3,7 @@
 #include <set>
 
 #include "higgs/base/error.h"
+#include "higgs/base/lfs.h"
 
 namespace higgs {
 namespace {
@@ -53,6 +54,7 @@ Json parse_json(std::string_view text, const std::string& where) {
 }
 
 Json read_json_file(const fs::path& path) {
+  refuse_lfs_pointer(path);
   Json document = parse_json(read_file(path), path.string());
   if (!document.is_object()) throw UserError(path.string() + ": the top of the file must be a JSON object");
   return document;

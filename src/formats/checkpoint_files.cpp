@@ -4,18 +4,16 @@
 
 #include "higgs/base/error.h"
 #include "higgs/base/json.h"
+#include "higgs/base/lfs.h"
+#include "higgs/formats/hub.h"
 
 namespace higgs {
 namespace {
 
-// A git-LFS pointer is what a clone without git-lfs leaves in place of a large file.
-void refuse_lfs_pointer(const fs::path& path) {
-  std::error_code ignored;
-  if (fs::file_size(path, ignored) > 1024) return;
-  if (read_file(path).rfind("version https://git-lfs", 0) == 0) {
-    throw UserError(path.string() +
-                    ": is a git-LFS pointer, not weights; run `git lfs pull` in its repository");
-  }
+// A shard that the index names and that isn't there: half a download, as a rule.
+[[noreturn]] void report_missing_shard(const fs::path& path) {
+  throw UserError(path.string() + ": missing shard, named by model.safetensors.index.json; " +
+                  download_advice(path.parent_path()));
 }
 
 }  // namespace
@@ -30,7 +28,8 @@ CheckpointFiles::CheckpointFiles(const fs::path& folder) : folder_(folder) {
     return;
   }
   if (!fs::exists(index)) {
-    throw UserError(folder.string() + ": has neither model.safetensors nor model.safetensors.index.json");
+    throw UserError(folder.string() + ": has neither model.safetensors nor model.safetensors.index.json; " +
+                    download_advice(folder));
   }
   const Json document = read_json_file(index);
   const JsonObject weight_map = JsonObject(document, index.string()).object("weight_map");
@@ -42,8 +41,7 @@ CheckpointFiles::CheckpointFiles(const fs::path& folder) : folder_(folder) {
       throw UserError(index.string() + ": shard '" + shard + "' must be a file name without folders");
     }
     if (!fs::exists(path)) {
-      throw UserError(path.string() +
-                      ": missing shard, named by model.safetensors.index.json; download it again");
+      report_missing_shard(path);
     }
     refuse_lfs_pointer(path);
     add(std::make_shared<const SafetensorsFile>(path));

@@ -8,11 +8,17 @@
 namespace higgs {
 namespace {
 
+const char* variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0' ? value : nullptr;
+}
+
+// As huggingface_hub finds it.
 fs::path hub_cache() {
-  if (const char* cache = std::getenv("HF_HUB_CACHE"); cache != nullptr && *cache != '\0') return cache;
-  if (const char* home = std::getenv("HF_HOME"); home != nullptr && *home != '\0')
-    return fs::path(home) / "hub";
-  const char* home = std::getenv("HOME");
+  if (const char* cache = variable("HF_HUB_CACHE")) return cache;
+  if (const char* home = variable("HF_HOME")) return fs::path(home) / "hub";
+  if (const char* cache = variable("XDG_CACHE_HOME")) return fs::path(cache) / "huggingface" / "hub";
+  const char* home = variable("HOME");
   return fs::path(home != nullptr ? home : ".") / ".cache" / "huggingface" / "hub";
 }
 
@@ -30,15 +36,40 @@ fs::path resolve_checkpoint(const std::string& name, const std::string& flag) {
 
   const std::string folder = "models--" + std::regex_replace(name, std::regex("/"), "--");
   const fs::path repository = hub_cache() / folder;
-  const std::string advice = "; get it with: hf download " + name;
+  const std::string command = "hf download " + name;
   const fs::path reference = repository / "refs" / "main";
   if (!fs::exists(reference)) {
     throw UserError(flag + " " + name + ": neither a folder nor in the Hugging Face cache (" +
-                    hub_cache().string() + ")" + advice);
+                    hub_cache().string() + "); get it with: " + command);
   }
   const fs::path snapshot = repository / "snapshots" / trimmed(read_file(reference, 4096));
-  if (!fs::is_directory(snapshot)) throw UserError(snapshot.string() + ": snapshot is missing" + advice);
+  if (!fs::is_directory(snapshot)) {
+    throw UserError(snapshot.string() + ": snapshot is missing; get it with: " + command);
+  }
+  if (!fs::exists(snapshot / "config.json")) {
+    throw UserError(snapshot.string() + ": has no config.json; " + download_advice(snapshot) +
+                    "; a gated repository gives its files only after you accept its licence at " +
+                    "https://huggingface.co/" + name + " and set HF_TOKEN");
+  }
   return snapshot;
+}
+
+std::string download_advice(const fs::path& folder) {
+  const std::string again = "download it again";
+  const fs::path snapshots = fs::absolute(folder).lexically_normal().parent_path();
+  const std::string repository = snapshots.parent_path().filename().string();
+  if (snapshots.filename() != "snapshots" || repository.rfind("models--", 0) != 0) return again;
+  std::string id = repository.substr(8);
+  if (const auto mark = id.find("--"); mark != std::string::npos) id.replace(mark, 2, "/");
+  const std::string command = "hf download " + id;
+  std::error_code error;
+  for (const auto& blob : fs::directory_iterator(snapshots.parent_path() / "blobs", error)) {
+    if (blob.path().extension() == ".incomplete") {
+      return "its download stopped in the middle (blobs/" + blob.path().filename().string() +
+             "); go on with: " + command;
+    }
+  }
+  return again + ": " + command;
 }
 
 }  // namespace higgs

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 
+#include "higgs/base/json.h"
 #include "higgs/formats/hub.h"
 #include "support/paths.h"
 #include "support/process.h"
@@ -82,7 +83,8 @@ TEST_F(Shards, BadIndicesAreRefused) {
 
 TEST_F(Shards, LfsPointersAreNamed) {
   write_text(folder / "b.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n");
-  EXPECT_THAT(error(), HasSubstr("b.safetensors: is a git-LFS pointer, not weights; run `git lfs pull`"));
+  EXPECT_THAT(error(),
+              HasSubstr("b.safetensors: is a git-LFS pointer, not the file itself; run `git lfs pull`"));
 }
 
 TEST(CheckpointFiles, FoldersWithoutWeightsAreNamed) {
@@ -122,6 +124,7 @@ class Hub : public ::testing::Test {
     fs::create_directories(repository / "refs");
     fs::create_directories(repository / "snapshots" / "abc123");
     write_text(repository / "refs" / "main", "abc123\n");
+    write_text(repository / "snapshots" / "abc123" / "config.json", "{}");
     return repository / "snapshots" / "abc123";
   }
   TemporaryFolder folder;
@@ -140,6 +143,10 @@ TEST_F(Hub, AnIdIsFoundInTheCache) {
   EXPECT_EQ(resolve_checkpoint("org/name", "--base_ckpt"), elsewhere);
   variables.set("HF_HUB_CACHE", "");
   variables.set("HF_HOME", "");
+  const fs::path of_user = snapshot(folder / "xdg" / "huggingface" / "hub");
+  variables.set("XDG_CACHE_HOME", (folder / "xdg").string());
+  EXPECT_EQ(resolve_checkpoint("org/name", "--base_ckpt"), of_user);
+  variables.set("XDG_CACHE_HOME", "");
   variables.set("HOME", (folder / "user").string());
   const fs::path default_place = snapshot(folder / "user" / ".cache" / "huggingface" / "hub");
   EXPECT_EQ(resolve_checkpoint("org/name", "--base_ckpt"), default_place);
@@ -150,9 +157,47 @@ TEST_F(Hub, AnUnknownIdComesWithTheCommandThatGetsIt) {
   EXPECT_THAT(message, HasSubstr("--base_ckpt org/other: neither a folder nor in the Hugging Face cache"));
   EXPECT_THAT(message, HasSubstr("hf download org/other"));
   const fs::path path = snapshot(folder / "home" / "hub");
-  fs::remove(path);
+  fs::remove_all(path);
   EXPECT_THAT(user_error([] { resolve_checkpoint("org/name", "--base_ckpt"); }),
               HasSubstr("abc123: snapshot is missing; get it with: hf download org/name"));
+}
+
+TEST_F(Hub, ASnapshotWithoutItsConfigIsNoCheckpoint) {
+  const fs::path path = snapshot(folder / "home" / "hub");
+  fs::remove(path / "config.json");
+  write_text(path / "README.md", "what a gated repository shows to everyone");
+  const std::string message = user_error([] { resolve_checkpoint("org/name", "--base_ckpt"); });
+  EXPECT_THAT(message, HasSubstr("abc123: has no config.json; download it again: hf download org/name"));
+  EXPECT_THAT(message, HasSubstr("accept its licence at https://huggingface.co/org/name and set HF_TOKEN"));
+}
+
+// A download that was cut short leaves a blob that ends in .incomplete, and no link to it.
+TEST_F(Hub, AnUnfinishedDownloadIsNamed) {
+  const fs::path path = snapshot(folder / "home" / "hub");
+  const fs::path blobs = path.parent_path().parent_path() / "blobs";
+  write_text(path / "model.safetensors.index.json",
+             R"({"weight_map": {"x": "model-00001-of-00001.safetensors"}})");
+  const auto error = [&] { return user_error([&] { CheckpointFiles files(path); }); };
+  EXPECT_THAT(error(), HasSubstr("model-00001-of-00001.safetensors: missing shard"));
+  EXPECT_THAT(error(), HasSubstr("download it again: hf download org/name"));
+  fs::create_directories(blobs);
+  write_text(blobs / "0a1b.incomplete", "half");
+  EXPECT_THAT(error(),
+              HasSubstr("stopped in the middle (blobs/0a1b.incomplete); go on with: hf download org/name"));
+  fs::remove(path / "model.safetensors.index.json");
+  EXPECT_THAT(error(), HasSubstr("has neither model.safetensors nor"));
+  EXPECT_THAT(error(), HasSubstr("blobs/0a1b.incomplete"));
+  fs::remove(path / "config.json");
+  EXPECT_THAT(user_error([] { resolve_checkpoint("org/name", "--base_ckpt"); }),
+              HasSubstr("blobs/0a1b.incomplete"));
+}
+
+TEST(LfsPointer, InPlaceOfAJsonFileIsNamed) {
+  TemporaryFolder folder;
+  write_text(folder / "tokenizer.json",
+             "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n");
+  EXPECT_THAT(user_error([&] { read_json_file(folder / "tokenizer.json"); }),
+              HasSubstr("tokenizer.json: is a git-LFS pointer, not the file itself; run `git lfs pull`"));
 }
 
 TEST_F(Hub, WhatIsNoIdIsAMissingFolder) {
