@@ -1,0 +1,44 @@
+// What memory a run takes, from the configuration alone: no weights are read and no device is asked.
+// D model width, F FFN width, H heads, G key/value heads, E head width, V vocabulary, C codebooks, K ids
+// each.
+#pragma once
+
+#include <c10/core/ScalarType.h>
+
+#include <cstdint>
+
+#include "higgs/model/config.h"
+
+namespace higgs {
+
+struct ModelSize {
+  std::int64_t base = 0;     // parameters of the base
+  std::int64_t adapter = 0;  // of an adapter of rank `r` on every linear map
+};
+ModelSize model_size(const ModelConfig& config, std::int64_t r, bool text_head);
+
+struct PlanOptions {
+  at::ScalarType dtype = at::kBFloat16;
+  std::int64_t r = 16;
+  bool dropout = true;  // LoRA dropout keeps a copy of each module's input
+  bool text_head = true;
+  std::int64_t rows = 0;        // real tokens of a micro-batch, audio frames included
+  std::int64_t text_rows = 0;   // of them: supervised text tokens
+  std::int64_t audio_rows = 0;  // of them: supervised frames
+};
+
+// Bytes.
+struct MemoryPlan {
+  std::int64_t weights = 0, adapter = 0, gradients = 0, moments = 0;
+  std::int64_t activations = 0;  // kept for the backward pass
+  std::int64_t working = 0;      // of the part at work beside that: a layer, or the heads and their loss
+
+  std::int64_t total() const { return weights + adapter + gradients + moments + activations + working; }
+};
+MemoryPlan plan_memory(const ModelConfig& config, const PlanOptions& options);
+
+// The most rows a micro-batch can have within `bytes`, in the proportions of `options`; 0 when even the
+// weights don't fit.
+std::int64_t largest_batch(const ModelConfig& config, PlanOptions options, std::int64_t bytes);
+
+}  // namespace higgs

@@ -1,0 +1,103 @@
+// `plan` against the memory that training really takes.
+#include <gtest/gtest.h>
+
+#include <iostream>
+
+#include "app/app_test.h"
+#include "higgs/formats/safetensors.h"
+
+namespace higgs::test {
+namespace {
+
+class PlanTest : public AppTest {
+ protected:
+  Json plan(const Arguments& arguments) const {
+    return Json::parse(run(Arguments{"plan", "--json"} + arguments).out);
+  }
+
+  // Peak memory of one training step on `count` samples, and what a batch of them holds.
+  struct Step {
+    double peak_bytes = 0.0;
+    std::int64_t rows = 0, text_rows = 0, audio_rows = 0;
+  };
+  Step step(std::size_t count, const std::string& dtype) const {
+    const std::string text = first_lines(demo("voice/train.jsonl"), 40);
+    std::string lines;
+    for (std::size_t i = 0; i < count; ++i) lines += lines_of(text)[i % 8] + "\n";
+    const std::string name = std::to_string(count);
+    const fs::path manifest = write(name + ".jsonl", lines), output = scratch / (name + dtype);
+    Environment variables = environment();
+    // Freed blocks go back to the system: without this, holes in the heap count as memory in use.
+    variables["MALLOC_MMAP_THRESHOLD_"] = "65536";
+    const ProcessResult result = run_process(
+        Arguments{program(), "train"} + demo_base() +
+            Arguments{"--train_manifest", manifest, "--output_dir", output, "--val_split", "0", "--max_steps",
+                      "1", "--self_test", "off", "--batch_size", name, "--dtype", dtype},
+        variables);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    const Json metrics = Json::parse(lines_of(text_of(output / "metrics.jsonl")).back());
+    run(Arguments{"inspect", "collate"} + demo_base() +
+        Arguments{"--manifest", manifest, "--out", scratch / "batch.safetensors"});
+    const SafetensorsFile batch(scratch / "batch.safetensors");
+    Step step{metrics.at("memory_bytes").get<double>(), metrics.at("tokens").get<std::int64_t>(), 0,
+              batch.at("audio_out_ids").shape[1]};
+    for (const std::int64_t label : batch.integers("label_ids")) step.text_rows += label >= 0 ? 1 : 0;
+    return step;
+  }
+};
+
+// The released model's sizes, as REFERENCE's publishers give them: 5.77 B parameters, and an adapter of rank
+// 16 on every linear map of 39.5 M.
+TEST_F(PlanTest, CountsTheReleasedModel) {
+  Json config = Json::parse(text_of(golden("hf/model") / "config.json"));
+  config.update(Json{{"hidden_size", 3072},
+                     {"intermediate_size", 8192},
+                     {"num_hidden_layers", 28},
+                     {"num_attention_heads", 24},
+                     {"num_key_value_heads", 8},
+                     {"head_dim", 128},
+                     {"vocab_size", 128256}});
+  fs::create_directories(scratch / "released");
+  write("released/config.json", config.dump());
+  const Json big = plan({"--base_ckpt", scratch / "released", "--device_memory_gb", "24"});
+  EXPECT_EQ(big.at("parameters"), 5771283456);
+  EXPECT_EQ(big.at("adapter_parameters"), 39452672);
+  EXPECT_EQ(big.at("weights_bytes"), 2 * 5771283456);
+  const std::int64_t largest = big.at("largest_micro_batch_tokens");
+  EXPECT_GT(largest, 500);
+  // That many fit, and not many more.
+  const auto total = [&](std::int64_t tokens) {
+    const Json all = plan({"--base_ckpt", scratch / "released", "--batch_size", "1", "--text_tokens", "0",
+                           "--sample_tokens", std::to_string(tokens)});
+    return all.at("total_bytes").get<double>();
+  };
+  EXPECT_LE(total(largest), 24.2e9);
+  EXPECT_GT(total(largest + 100), 23.9e9);
+  EXPECT_EQ(
+      plan({"--base_ckpt", scratch / "released", "--device_memory_gb", "8"}).at("largest_micro_batch_tokens"),
+      0);
+}
+
+// What more samples in a micro-batch add to the process's peak, within 10 % of the plan. (What a process
+// takes before its first sample is LibTorch's.)
+TEST_F(PlanTest, ForeseesWhatABatchTakes) {
+  for (const std::string dtype : {"fp32", "bf16"}) {
+    const Step few = step(8, dtype), many = step(40, dtype);
+    const auto planned = [&](const Step& step) {
+      const Json all = plan({"--base_ckpt", demo("base"), "--dtype", dtype, "--batch_size", "1",
+                             "--sample_tokens", std::to_string(step.text_rows + step.audio_rows),
+                             "--text_tokens", std::to_string(step.text_rows)});
+      const Json rows =
+          plan({"--base_ckpt", demo("base"), "--dtype", dtype, "--batch_size", "1", "--sample_tokens",
+                std::to_string(step.rows), "--text_tokens", std::to_string(step.rows)});
+      return all.at("working_bytes").get<double>() + rows.at("activations_bytes").get<double>();
+    };
+    const double measured = many.peak_bytes - few.peak_bytes, foreseen = planned(many) - planned(few);
+    std::cout << dtype << ": " << many.rows - few.rows << " rows more take " << measured * 1e-6
+              << " MB, planned " << foreseen * 1e-6 << " MB\n";
+    EXPECT_NEAR(foreseen / measured, 1.0, 0.1) << dtype;
+  }
+}
+
+}  // namespace
+}  // namespace higgs::test
