@@ -10,11 +10,11 @@
 #include <cstring>
 
 #include "dac.h"
-#include "hf_layout.h"
 #include "higgs/audio/waveform.h"
 #include "higgs/base/error.h"
 #include "higgs/base/hash.h"
 #include "hubert.h"
+#include "layout.h"
 #include "quantizer.h"
 #include "semantic.h"
 
@@ -34,6 +34,11 @@ Codes codes_from(const at::Tensor& codes) {
   const at::Tensor stored = codes.to(at::kCPU, at::kShort).contiguous();
   const std::int16_t* values = stored.data_ptr<std::int16_t>();
   return {stored.size(0), stored.size(1), {values, values + stored.numel()}};
+}
+
+// Without the batch dimension, on the CPU.
+at::Tensor plain(const at::Tensor& tensor) {
+  return tensor.squeeze(0).contiguous().cpu();
 }
 
 std::string length_text(std::int64_t samples, int rate) {
@@ -74,7 +79,7 @@ struct AudioTokenizer::Impl {
     rule = new_rule;
     fingerprint = Hasher().update(content_hash).update(static_cast<std::uint64_t>(rule)).hex();
   }
-  at::Tensor semantic_features(const at::Tensor& wave16) const;
+  at::Tensor semantic_features(const at::Tensor& wave16, CodecFeatures* features) const;
   at::Tensor joint_embedding(const at::Tensor& wave24, const FramePlan& plan, const at::Tensor& semantic,
                              CodecFeatures* features) const;
 
@@ -93,10 +98,17 @@ struct AudioTokenizer::Impl {
 };
 
 // [n16] -> [1, frames, HuBERT width]
-at::Tensor AudioTokenizer::Impl::semantic_features(const at::Tensor& wave16) const {
+at::Tensor AudioTokenizer::Impl::semantic_features(const at::Tensor& wave16, CodecFeatures* features) const {
   const at::Tensor padded =
       at::constant_pad_nd(wave16.to(device).unsqueeze(0), {kSemanticPadding, kSemanticPadding});
-  return hubert.mean_hidden_states(padded).slice(1, 0, std::nullopt, geometry.semantic_step);
+  std::vector<at::Tensor> states;
+  const at::Tensor semantic = hubert.mean_hidden_states(padded, features == nullptr ? nullptr : &states)
+                                  .slice(1, 0, std::nullopt, geometry.semantic_step);
+  if (features != nullptr) {
+    features->semantic = plain(semantic);
+    for (const at::Tensor& state : states) features->hidden_states.push_back(plain(state));
+  }
+  return semantic;
 }
 
 // [n24] and the semantic features -> [1, width, frames], what is quantized
@@ -105,25 +117,33 @@ at::Tensor AudioTokenizer::Impl::joint_embedding(const at::Tensor& wave24, const
   const at::Tensor encoded_semantic = semantic_encoder(semantic.transpose(1, 2));
   at::Tensor wave = wave24.to(device).view({1, 1, -1});
   if (plan.acoustic_padding > 0) {
+    // Under the other rule the clip may be too short for it.
+    if (features != nullptr && rule == CodecRule::kBoson)
+      features->first_acoustic = plain(acoustic_encoder(wave));
     wave = at::constant_pad_nd(wave, {plan.acoustic_padding, plan.acoustic_padding});
   }
   const at::Tensor acoustic = acoustic_encoder(wave);
   HIGGS_ASSERT(acoustic.size(2) == plan.num_acoustic && encoded_semantic.size(2) == plan.num_semantic);
-  if (features != nullptr) features->acoustic = acoustic.squeeze(0).cpu();
-  const at::Tensor joint =
+  const at::Tensor both =
       at::cat({acoustic.slice(2, 0, plan.num_frames), encoded_semantic.slice(2, 0, plan.num_frames)}, 1);
-  return fc(joint.transpose(1, 2)).transpose(1, 2);
+  const at::Tensor joint = fc(both.transpose(1, 2));
+  if (features != nullptr) {
+    features->acoustic = plain(acoustic);
+    features->encoded_semantic = plain(encoded_semantic);
+    features->joint = plain(joint);
+  }
+  return joint.transpose(1, 2);
 }
 
 AudioTokenizer::AudioTokenizer(const fs::path& folder, at::Device device) {
   const c10::NoGradGuard no_grad;
   // TF32 convolutions on a GPU would change codes.
   if (device.is_cuda()) at::globalContext().setAllowTF32CuDNN(false);
-  codec::CodecFiles files = codec::load_hf_layout(folder);
-  WeightMap weights(files.where, std::move(files.tensors), device);
+  codec::CodecFiles files = codec::load_codec_folder(folder);
+  WeightMap weights(files.where, std::move(files.tensors), device, std::move(files.stored_names));
   impl_ = std::make_unique<Impl>(files, weights, device);
   weights.finish();
-  impl_->set_rule(CodecRule::kHf);
+  impl_->set_rule(files.rule);
 }
 
 AudioTokenizer::~AudioTokenizer() = default;
@@ -167,14 +187,13 @@ Codes AudioTokenizer::encode(std::span<const float> samples, const std::string& 
   const at::Tensor wave24 = tensor_from(samples);
   const at::Tensor wave16 = tensor_from(
       resample_sinc(samples, sample_rate(), static_cast<int>(impl_->config.semantic_sample_rate)));
-  const at::Tensor semantic = impl_->semantic_features(wave16);
+  const at::Tensor semantic = impl_->semantic_features(wave16, features);
   const at::Tensor embedding = impl_->joint_embedding(wave24, plan, semantic, features);
   at::Tensor margin;
   const Codes codes = codes_from(impl_->quantizer.encode(embedding, features == nullptr ? nullptr : &margin));
   if (features != nullptr) {
     features->wave24 = wave24;
     features->wave16 = wave16;
-    features->semantic = semantic.squeeze(0).contiguous().cpu();
     features->margin = margin.cpu();
   }
   return codes;

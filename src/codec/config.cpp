@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "higgs/base/error.h"
 
@@ -46,6 +47,37 @@ void require(const JsonObject& json, const std::string& key, const std::string& 
 
 void require_off(const JsonObject& json, const std::string& key) {
   if (json.boolean(key, false)) throw UserError(json.where() + ": '" + key + "' is not supported");
+}
+
+void check_hop(const JsonObject& json, const CodecConfig& config, const std::string& key) {
+  if (config.hop_length() <= kMaxHop) return;
+  throw UserError(json.where() + ": " + key + " multiply to " + std::to_string(config.hop_length()) +
+                  " samples per frame, more than " + std::to_string(kMaxHop));
+}
+
+// boson_multimodal's class takes these arguments and no others; those that change nothing it computes when
+// encoding and decoding are not looked at.
+void check_boson_keys(const JsonObject& json) {
+  static const std::set<std::string> known = {"n_filters",
+                                              "D",
+                                              "target_bandwidths",
+                                              "ratios",
+                                              "sample_rate",
+                                              "bins",
+                                              "n_q",
+                                              "codebook_dim",
+                                              "normalize",
+                                              "causal",
+                                              "merge_mode",
+                                              "vq_scale",
+                                              "semantic_techer",
+                                              "downsample_mode",
+                                              "last_layer_semantic",
+                                              "semantic_mode",
+                                              "semantic_sample_rate"};
+  for (const auto& [key, value] : json.json().items()) {
+    if (known.count(key) == 0) throw UserError(json.where() + ": key '" + key + "' is unknown");
+  }
 }
 
 // As many quantizers as the highest bandwidth (kbit/s) asks for.
@@ -115,11 +147,7 @@ CodecConfig parse_hf_config(const JsonObject& json) {
   }
   if (json.has("semantic_model_config"))
     config.hubert = parse_hubert_config(json.object("semantic_model_config"));
-  if (config.hop_length() > kMaxHop) {
-    throw UserError(json.where() + ": downsampling_ratios multiply to " +
-                    std::to_string(config.hop_length()) + " samples per frame, more than " +
-                    std::to_string(kMaxHop));
-  }
+  check_hop(json, config, "downsampling_ratios");
   if (product(config.decoder_strides) != config.hop_length()) {
     throw UserError(json.where() + ": downsampling_ratios multiply to " +
                     std::to_string(config.hop_length()) + ", upsampling_ratios to " +
@@ -127,6 +155,33 @@ CodecConfig parse_hf_config(const JsonObject& json) {
   }
   config.num_quantizers = num_quantizers(json, config);
   return config;
+}
+
+BosonConfig parse_boson_config(const JsonObject& json) {
+  check_boson_keys(json);
+  const std::string teacher = json.string("semantic_techer", "hubert_base_general");
+  if (teacher != "hubert_base_general" && teacher != "hubert_base") {
+    throw UserError(json.where() + ": key 'semantic_techer' is '" + teacher +
+                    "'; only 'hubert_base_general' and 'hubert_base' are supported");
+  }
+  require(json, "downsample_mode", "step_down");
+  if (!json.has("codebook_dim")) {
+    throw UserError(json.where() +
+                    ": key 'codebook_dim' is missing; codebooks as wide as what they code are not " +
+                    "supported");
+  }
+  BosonConfig boson;
+  boson.acoustic_width = positive(json, "D", boson.acoustic_width, 1 << 20);
+  boson.codebook_width = positive(json, "codebook_dim", 0, 1 << 20);
+  CodecConfig& config = boson.codec;
+  config.sample_rate = positive(json, "sample_rate", 16000, 768000);
+  config.semantic_sample_rate = positive(json, "semantic_sample_rate", 16000, 768000);
+  config.encoder_strides = factors(json, "ratios", config.encoder_strides);
+  config.decoder_strides = config.encoder_strides;
+  config.codebook_size = positive(json, "bins", config.codebook_size, 1 << 15);
+  config.num_quantizers = positive(json, "n_q", config.num_quantizers, 64);
+  check_hop(json, config, "ratios");
+  return boson;
 }
 
 }  // namespace higgs::codec

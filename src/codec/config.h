@@ -41,4 +41,14 @@ HubertConfig parse_hubert_config(const JsonObject& json);
 // config.json of the HF layout.
 CodecConfig parse_hf_config(const JsonObject& json);
 
+struct BosonConfig {
+  CodecConfig codec;  // without HuBERT's settings, which stand elsewhere
+  std::int64_t acoustic_width = 128;
+  std::int64_t codebook_width = 0;
+};
+
+// config.json of the boson layout: the arguments of boson_multimodal's HiggsAudioTokenizer, with its
+// defaults. UserError names a key it doesn't have, or a value that asks for what isn't supported.
+BosonConfig parse_boson_config(const JsonObject& json);
+
 }  // namespace higgs::codec

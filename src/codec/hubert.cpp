@@ -108,10 +108,12 @@ at::Tensor Hubert::forward(const Layer& layer, const at::Tensor& input) const {
   return layer.final_norm(x + layer.down(at::gelu(layer.up(x))));
 }
 
-at::Tensor Hubert::mean_hidden_states(const at::Tensor& wave) const {
+at::Tensor Hubert::mean_hidden_states(const at::Tensor& wave, std::vector<at::Tensor>* all_states) const {
   std::vector<at::Tensor> states = {embedding(features(wave))};
   for (const Layer& layer : layers_) states.push_back(forward(layer, states.back()));
-  return at::stack(states, 1).mean(1);
+  const at::Tensor mean = at::stack(states, 1).mean(1);
+  if (all_states != nullptr) *all_states = std::move(states);
+  return mean;
 }
 
 }  // namespace higgs::codec

@@ -11,8 +11,8 @@ class Hubert {
  public:
   Hubert(WeightMap& weights, const std::string& prefix, const HubertConfig& config);
   // [1, samples at 16 kHz] -> [1, frames, width()]: the mean of what enters the first layer and of every
-  // layer's output.
-  at::Tensor mean_hidden_states(const at::Tensor& wave) const;
+  // layer's output; `all_states`, when given, receives each of them.
+  at::Tensor mean_hidden_states(const at::Tensor& wave, std::vector<at::Tensor>* all_states = nullptr) const;
   std::int64_t width() const { return projection_.weight.size(0); }
   std::vector<ConvShape> shapes() const;  // from samples to frames
 

@@ -36,9 +36,10 @@ ResidualQuantizer::ResidualQuantizer(WeightMap& weights, const std::string& pref
     stage.codebook = weights.take(name + ".codebook.embed", {codebook_size, kAny});
     stage.project_in = weights.take_linear(name + ".project_in", width, stage.codebook.size(1));
     stage.project_out = weights.take_linear(name + ".project_out", stage.codebook.size(1), width);
-    if (weights.take(name + ".codebook.inited", {1}).item<float>() == 0.0f) {
-      throw UserError(weights.where() + ": '" + name +
-                      ".codebook.inited' is 0: this codebook was never trained");
+    const std::string inited = name + ".codebook.inited";
+    if (weights.take(inited, {1}).item<float>() == 0.0f) {
+      throw UserError(weights.where() + ": " + weights.called(inited) +
+                      " is 0: this codebook was never trained");
     }
     stages_.push_back(std::move(stage));
   }

@@ -38,21 +38,33 @@ at::Tensor LayerNorm::operator()(const at::Tensor& x) const {
   return at::layer_norm(x, weight.sizes(), weight, bias, eps);
 }
 
-WeightMap::WeightMap(std::string where, std::map<std::string, at::Tensor> tensors, at::Device device)
-    : where_(std::move(where)), tensors_(std::move(tensors)), device_(device) {}
+WeightMap::WeightMap(std::string where, std::map<std::string, at::Tensor> tensors, at::Device device,
+                     std::map<std::string, std::string> stored_names)
+    : where_(std::move(where)),
+      tensors_(std::move(tensors)),
+      device_(device),
+      stored_names_(std::move(stored_names)) {}
+
+std::string WeightMap::called(const std::string& name) const {
+  const auto found = stored_names_.find(name);
+  if (found != stored_names_.end()) return "'" + found->second + "'";
+  return "'" + name + "'" + (stored_names_.empty() ? "" : " (as the Hugging Face layout calls it)");
+}
 
 at::Tensor WeightMap::take_on_cpu(const std::string& name, const std::vector<std::int64_t>& shape) {
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) {
-    throw UserError(where_ + ": tensor '" + name + "' is missing; is the file complete, and of this config?");
+    throw UserError(where_ + ": tensor " + called(name) +
+                    " is missing; is the file complete, and of this config?");
   }
   const at::Tensor tensor = found->second;
   if (!fits(tensor.sizes(), shape)) {
-    throw UserError(where_ + ": tensor '" + name + "' has the shape " + shape_text(tensor.sizes()) + ", " +
-                    shape_text(shape) + " is expected");
+    throw UserError(where_ + ": tensor " + called(name) + " has the shape " + shape_text(tensor.sizes()) +
+                    ", " + shape_text(shape) + " is expected");
   }
   if (!at::isfinite(tensor).all().item<bool>()) {
-    throw UserError(where_ + ": tensor '" + name + "' holds values that are not finite; the file is damaged");
+    throw UserError(where_ + ": tensor " + called(name) +
+                    " holds values that are not finite; the file is damaged");
   }
   tensors_.erase(found);
   return tensor;
@@ -110,7 +122,7 @@ Conv WeightMap::take_transposed_conv(const std::string& prefix, const std::vecto
 void WeightMap::finish() const {
   if (tensors_.empty()) return;
   const std::size_t others = tensors_.size() - 1;
-  throw UserError(where_ + ": tensor '" + tensors_.begin()->first + "'" +
+  throw UserError(where_ + ": tensor " + called(tensors_.begin()->first) +
                   (others == 0 ? "" : " (and " + std::to_string(others) + " more)") +
                   " is not expected; is the file of this config?");
 }

@@ -38,9 +38,13 @@ enum class Bias { kNone, kRequired, kOptional };
 class WeightMap {
  public:
   // `where` (the file) begins every message. Tensors are fp32 on the CPU; they move to `device` when taken.
-  WeightMap(std::string where, std::map<std::string, at::Tensor> tensors, at::Device device);
+  // `stored_names`: what the file calls them, when that is something else.
+  WeightMap(std::string where, std::map<std::string, at::Tensor> tensors, at::Device device,
+            std::map<std::string, std::string> stored_names = {});
 
   const std::string& where() const { return where_; }
+  // What messages call a tensor: the name the file has for it.
+  std::string called(const std::string& name) const;
   bool contains(const std::string& name) const { return tensors_.count(name) != 0; }
 
   // UserError when it is missing, of another shape, or holds a value that is not finite.
@@ -64,6 +68,7 @@ class WeightMap {
   std::string where_;
   std::map<std::string, at::Tensor> tensors_;
   at::Device device_;
+  std::map<std::string, std::string> stored_names_;
 };
 
 }  // namespace higgs::codec

@@ -51,11 +51,11 @@ inline std::vector<float> values_of(const at::Tensor& tensor) {
   return {values, values + contiguous.numel()};
 }
 
-inline Codes golden_codes(const SafetensorsFile& file) {
+inline Codes golden_codes(const SafetensorsFile& file, const std::string& name = "codes") {
   Codes codes;
-  codes.num_codebooks = file.at("codes").shape[0];
-  codes.num_frames = file.at("codes").shape[1];
-  for (const std::int64_t value : file.integers("codes")) {
+  codes.num_codebooks = file.at(name).shape[0];
+  codes.num_frames = file.at(name).shape[1];
+  for (const std::int64_t value : file.integers(name)) {
     codes.values.push_back(static_cast<std::int16_t>(value));
   }
   return codes;

@@ -20,7 +20,8 @@ WHOLE = [
     "boson/model/base/config.json", "boson/model/base/model.safetensors",
     "boson/model/fast_forward/config.json", "boson/model/tower/config.json", "boson/lora/forward.safetensors",
     "boson/lora/microbatches.safetensors", "boson/lora/train_log.jsonl", "boson/lora/grads_mb0.safetensors",
-    "boson/lora/grads_mb1.safetensors",
+    "boson/lora/grads_mb1.safetensors", "boson/codec/config.json", "boson/codec/semantic_model/config.json",
+    "boson/codec/model.safetensors",
 ]
 ADAPTERS = ["hf/adapter_lora", "hf/adapter_rslora", "hf/adapter_pattern", "hf/adapter_attn_list",
             "hf/train/adapter_init", "hf/train/adapter_after_step_1", "hf/train/adapter_final",
@@ -35,6 +36,12 @@ for variant in ["A_one_sample", "B_three", "B_three_padleft", "C_serve_nolabels"
                 "E_audio_in_placeholder", "F_use_cache", "G_encode_audio_in_tokens"]:
     WITHOUT[f"boson/model/base_{variant}.safetensors"] = ["hidden_0_embeddings", "_codes_mask", "audio_in_mask",
                                                           "expanded_labels"]
+FIRST = {}  # file -> {name: how many of its values are kept}
+for clip in ["digits_16k_stereo", "digits_24k", "sweep_24k", "word_44k"]:
+    # The waves are those of hf/synthetic.
+    WITHOUT[f"boson/codec/synthetic/{clip}.safetensors"] = ["wav24k", "wav16k"]
+    FIRST[f"boson/codec/synthetic/{clip}.safetensors"] = {"decoded": 2880}
+FIRST["boson/codec/synthetic/sweep_24k.safetensors"] = {}
 
 
 def main():
@@ -48,6 +55,7 @@ def main():
             continue
         with safe_open(os.path.join(source, name), "pt") as file:
             kept = {k: file.get_tensor(k) for k in file.keys() if not any(w in k for w in WITHOUT[name])}
+            kept.update({k: kept[k][:n].clone() for k, n in FIRST.get(name, {}).items()})
             save_file(kept, destination, metadata=file.metadata())
 
 

@@ -22,12 +22,19 @@ struct CodecFeatures {
   at::Tensor
       acoustic;  // [acoustic width, T] float: acoustic encoder's output (of the second pass if there was one)
   at::Tensor margin;  // [8, T] float: second-best minus best squared distance
+  // What stands between them.
+  std::vector<at::Tensor> hidden_states;  // each [HuBERT frames, hubert width]
+  at::Tensor encoded_semantic;  // [semantic width, T']: what the semantic encoder makes of `semantic`
+  at::Tensor first_acoustic;  // [acoustic width, T'] without zeros around the clip; undefined unless the rule
+                              // is kBoson and there was a second pass
+  at::Tensor joint;  // [T, width]: what is quantized
 };
 
 class AudioTokenizer {
  public:
-  // `folder` in the HF layout: config.json + model.safetensors. UserError for what is missing, unexpected
-  // or of the wrong shape, naming it.
+  // `folder` in the HF layout (config.json + model.safetensors) or the boson layout (config.json +
+  // model.pth), which decides the rule until set_rule(). UserError for what is missing, unexpected or of the
+  // wrong shape, naming it.
   explicit AudioTokenizer(const fs::path& folder, at::Device device = at::kCPU);
   ~AudioTokenizer();
 
