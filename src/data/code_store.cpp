@@ -33,7 +33,8 @@ const AudioTokenizer& CodeStore::codec() {
     HIGGS_ASSERT(codec_ != nullptr);
     if (codec_->num_codebooks() != num_codebooks_) {
       throw UserError("the audio tokenizer has " + std::to_string(codec_->num_codebooks()) +
-                      " codebooks, the base " + std::to_string(num_codebooks_));
+                      " codebooks, the base has " + std::to_string(num_codebooks_) +
+                      "; give the one the base was trained with as --audio_tokenizer");
     }
   }
   return *codec_;

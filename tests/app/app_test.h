@@ -57,11 +57,13 @@ inline Arguments launch_line(const fs::path& output) {
 
 class AppTest : public ::testing::Test {
  protected:
-  // One thread: the machine's cores are shared by tests, and sums don't depend on their number. Codes of
-  // clips are shared by the whole test program.
+  // One thread: the machine's cores are shared by tests, and sums don't depend on their number. The
+  // instruction set of the codecs' goldens (see tests/codec/golden_case.h). Codes of clips are shared by the
+  // whole test program.
   Environment environment() const {
     static const TemporaryFolder cache;
     return {{"OMP_NUM_THREADS", "1"},
+            {"ONEDNN_MAX_CPU_ISA", "AVX2"},
             {"NO_COLOR", "1"},
             {"XDG_CACHE_HOME", cache.path()},
             {"HF_HUB_CACHE", scratch / "hub"}};

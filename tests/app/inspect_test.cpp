@@ -170,12 +170,11 @@ TEST_F(Inspect, CodesAndFeaturesAreThoseOfTheReference) {
     const std::string n = "." + std::to_string(i);
     expect_equal(file, "codes" + n, want, "codes");
     EXPECT_EQ(file.metadata().at("clip" + n), clips[i].string());
-    // Tolerances and their reasons as in tests/codec: filters add up in another order, the acoustic branch of
-    // this random codec amplifies rounding.
+    // Tolerances and their reasons as in tests/codec.
     EXPECT_LE(relative_difference(load(file, "wave24" + n), load(want, "wav24k")), 1e-6) << names[i];
     EXPECT_LE(relative_difference(load(file, "wave16" + n), load(want, "wav16k")), 1e-6) << names[i];
-    EXPECT_LE(relative_difference(load(file, "semantic" + n), load(want, "semantic")), 1e-5) << names[i];
-    EXPECT_LE(relative_difference(load(file, "acoustic" + n), load(want, "acoustic_enc")), 1e-4) << names[i];
+    EXPECT_LE(relative_difference(load(file, "semantic" + n), load(want, "semantic")), 5e-6) << names[i];
+    EXPECT_LE(relative_difference(load(file, "acoustic" + n), load(want, "acoustic_enc")), 1e-5) << names[i];
     EXPECT_LE(relative_difference(load(file, "margin" + n), load(want, "margin")), 1e-3) << names[i];
   }
   const SafetensorsFile plain = inspect("codes", source);
@@ -187,8 +186,8 @@ TEST_F(Inspect, DecodeGivesTheReferencesWave) {
   const Arguments codec = {"--audio_tokenizer", golden("hf/codec")};
   const fs::path reference = golden("hf/synthetic/codec_digits_24k_none.safetensors");
   const SafetensorsFile file = inspect("decode", codec + Arguments{"--codes", reference});
-  // The random decoder amplifies: float64 itself differs by 1.2e-4 of the largest value.
-  EXPECT_LE(relative_difference(load(file, "wave.0"), load(SafetensorsFile(reference), "decoded")), 1e-3);
+  // The random decoder amplifies: float64 itself differs by 1.2e-4 of the largest value (as in tests/codec).
+  EXPECT_LE(relative_difference(load(file, "wave.0"), load(SafetensorsFile(reference), "decoded")), 2.5e-4);
 }
 
 }  // namespace

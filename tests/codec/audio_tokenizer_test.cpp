@@ -46,13 +46,14 @@ TEST_P(EncodeClip, AgreesWithTheReferenceAtEveryStage) {
     RecordProperty(name, std::to_string(difference * 1e9) + "e-9");
     EXPECT_LE(difference, tolerance) << name;
   };
-  // The same filter, perhaps added up in another order.
+  // The same filters: soxr's is the same code (measured: equal), the other is added up in another order
+  // (4e-7).
   compare("wav24k", features.wave24, 1e-6);
   compare("wav16k", features.wave16, 1e-6);
-  // Single precision through a few dozen layers; the random weights of this codec and its sines amplify
-  // rounding in the acoustic branch (measured: 1.2e-6 and 1.7e-5).
-  compare("semantic", features.semantic, 1e-5);
-  compare("acoustic_enc", features.acoustic, 1e-4);
+  // Single precision through a few dozen layers (measured: 9.2e-7, and equal but for clip2, 4.3e-6, where
+  // oneDNN cuts its sums by this machine's caches).
+  compare("semantic", features.semantic, 5e-6);
+  compare("acoustic_enc", features.acoustic, 1e-5);
   const std::vector<float> margin = file_->floats("margin");
   const std::vector<float> best = file_->floats("dist_best");
   const std::vector<float> ours = test::values_of(features.margin);
@@ -75,7 +76,9 @@ TEST_P(EncodeClip, DecodesTheGoldenCodesToTheGoldenWave) {
   const std::vector<float> decoded = golden_codec().decode(test::golden_codes(*file_));
   const double difference = test::relative_difference(decoded, file_->floats("decoded"));
   RecordProperty("decoded", std::to_string(difference * 1e9) + "e-9");
-  EXPECT_LE(difference, 1e-3);
+  // Measured: equal. The reference itself is 1.2e-4 away from double precision, since the random decoder
+  // amplifies rounding; another order of the sums can cost as much again.
+  EXPECT_LE(difference, 2.5e-4);
 }
 
 std::vector<Case> cases() {

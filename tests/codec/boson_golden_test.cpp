@@ -35,29 +35,43 @@ class Comparison {
     const Codes expected = test::golden_codes(file);
     ASSERT_EQ(actual.num_codebooks, expected.num_codebooks);
     ASSERT_EQ(actual.num_frames, expected.num_frames);
+    ASSERT_EQ(margins.size(), expected.values.size());
     for (std::int64_t t = 0; t < expected.num_frames; ++t) {
       bool clear = true;
       for (std::int64_t k = 0; k < expected.num_codebooks; ++k) {
-        clear = clear && margins[static_cast<std::size_t>(k * expected.num_frames + t)] > kTie;
+        const bool tie = margins[static_cast<std::size_t>(k * expected.num_frames + t)] <= kTie;
+        clear = clear && !tie;
         ++num_codes_;
-        if (!clear) ++num_ties_;
+        if (tie) ++num_ties_;
+        if (!clear) ++num_behind_ties_;
         if (actual.at(k, t) == expected.at(k, t)) continue;
         ++num_different_;
         EXPECT_FALSE(clear) << "codebook " << k << ", frame " << t;
       }
     }
   }
+  // Both in double precision, from embeddings in single precision.
+  void margins(const SafetensorsFile& file, const std::vector<float>& actual) {
+    const std::vector<float> expected = file.floats("margin_f64");
+    ASSERT_EQ(actual.size(), expected.size());
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      const double difference = std::abs(static_cast<double>(actual[i]) - expected[i]);
+      EXPECT_LE(difference, kTie) << i;
+      double& largest = largest_["margin_f64, absolute"];
+      largest = std::max(largest, difference);
+    }
+  }
   void report() const {
-    std::printf("%d codes, %d behind a near tie, %d differ\n", num_codes_, num_ties_, num_different_);
+    std::printf("%d codes: %d near ties, %d codes at or behind one in their frame, %d differ\n", num_codes_,
+                num_ties_, num_behind_ties_, num_different_);
     for (const auto& [name, largest] : largest_) std::printf("  %-32s %.2g\n", name.c_str(), largest);
   }
   int num_codes() const { return num_codes_; }
 
  private:
-  // Squared distances here are of the order of 1; in single precision the reference's expression for them is
-  // good to a few 1e-7 of the squared lengths, and the embedding itself to 1e-6.
-  static constexpr float kTie = 1e-5f;
-  int num_codes_ = 0, num_ties_ = 0, num_different_ = 0;
+  // An embedding 1.1e-5 away (see kJoint) moves a margin by up to 4e-5, as measured; twice that and a bit.
+  static constexpr float kTie = 1e-4f;
+  int num_codes_ = 0, num_ties_ = 0, num_behind_ties_ = 0, num_different_ = 0;
   std::map<std::string, double> largest_;
 };
 
@@ -72,8 +86,13 @@ void compare_stages(Comparison& comparison, const SafetensorsFile& file, const C
   for (const char* name : {"wav16k", "wav16k_first_1600"}) {
     comparison.close(file, name, values(features.wave16), 1e-6);
   }
-  // Single precision through a few dozen layers, sums in another order.
+  // Single precision through a few dozen layers. Measured: semantic side 1.7e-6; acoustic side equal bit for
+  // bit but for r24000_1s, 9.8e-6 (there oneDNN cuts its sums by this machine's caches; Python here gives
+  // what we give).
   constexpr double kFeatures = 1e-5;
+  // Measured 1.1e-5, in r24000_1s alone, from the acoustic side; the reference is 1.9e-5 from double
+  // precision.
+  constexpr double kJoint = 2e-5;
   comparison.close(file, "hubert_mean_ds", values(features.semantic), kFeatures);
   for (std::size_t i = 0; i < features.hidden_states.size(); ++i) {
     comparison.close(file, "hubert_hidden_" + std::to_string(i), values(features.hidden_states[i]),
@@ -88,14 +107,15 @@ void compare_stages(Comparison& comparison, const SafetensorsFile& file, const C
   comparison.close(file, "acoustic_features_first", values(first), kFeatures);
   comparison.close(file, "acoustic_features_repadded", values(features.acoustic), kFeatures);
   comparison.close(file, "acoustic_features_every_10th", every_10th_column(features.acoustic), kFeatures);
-  comparison.close(file, "fc_prior", values(features.joint), kFeatures);
+  comparison.close(file, "fc_prior", values(features.joint), kJoint);
   comparison.close(file, "fc_prior_every_10th",
-                   values(features.joint.slice(0, 0, features.joint.size(0), 10)), kFeatures);
+                   values(features.joint.slice(0, 0, features.joint.size(0), 10)), kJoint);
 }
 
 void compare_decoded(Comparison& comparison, const SafetensorsFile& file, const AudioTokenizer& codec,
                      const char* codes_name = "codes", const char* wave_name = "decoded") {
   const std::vector<float> wave = codec.decode(test::golden_codes(file, codes_name));
+  // Measured: equal.
   comparison.close(file, wave_name, wave, 1e-5);
   if (file.contains("decoded_last_2880")) {
     comparison.close(file, "decoded_last_2880", {wave.end() - 2880, wave.end()}, 1e-5);
@@ -152,6 +172,7 @@ TEST(BosonCodec, AgreesOnEveryClipOfTheReference) {
     EXPECT_EQ(features.encoded_semantic.size(1), row.at("semantic_frames"));
     compare_stages(comparison, file, features);
     comparison.same_codes(codes, file, file.floats("margin_f64"));
+    comparison.margins(file, test::values_of(features.margin));
     compare_decoded(comparison, file, codec);
     ++encoded;
   }

@@ -88,6 +88,19 @@ TEST(Pth, ReadsWideArchives) {
   EXPECT_TRUE(std::ranges::equal(file.at("t").bytes, bytes_of(storage)));
 }
 
+TEST(Pth, ComparesChecksumsWhereThereAreSome) {
+  auto records = pth_records(pickled_state_dict({"0", 6, {6}, {1}}), {std::string(24, 'x')});
+  for (ZipRecord& record : records) record.has_checksum = false;
+  std::string bytes = zip_bytes(records);
+  bytes[bytes.find("xxx")] = 'y';
+  const PthFile file(bytes_of(bytes), "f.pth");
+  EXPECT_EQ(file.at("t").bytes[0], std::byte{'y'});
+  for (ZipRecord& record : records) record.has_checksum = true;
+  bytes = zip_bytes(records);
+  bytes[bytes.find("xxx")] = 'y';
+  EXPECT_EQ(error_of(bytes), "f.pth: record 'data/0' is damaged (wrong checksum); get the file again");
+}
+
 TEST(Pth, NamesTheOpcodeOrGlobalItRefuses) {
   EXPECT_EQ(
       error_of(file_of_pickle(kPickleBegin + "cposix\nsystem\n(X\x02" + std::string(3, '\0') + "lstR.")),

@@ -12,9 +12,10 @@ std::string little_endian(std::uint64_t value, std::size_t size) {
 }
 
 // Bit by bit, as the standard words it.
-std::uint32_t checksum(const std::string& bytes) {
+std::uint32_t checksum(const ZipRecord& record) {
+  if (!record.has_checksum) return 0;
   std::uint32_t crc = 0xffffffff;
-  for (const char c : bytes) {
+  for (const char c : record.bytes) {
     crc ^= static_cast<unsigned char>(c);
     for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0xedb88320u : 0u);
   }
@@ -32,7 +33,7 @@ std::string central_entry(const ZipRecord& record, std::uint64_t offset, bool zi
   const auto narrow = [&](std::uint64_t value) { return little_endian(zip64 ? kWide : value, 4); };
   return "PK\x01\x02" + little_endian(0, 4) + little_endian(0, 2) +
          little_endian(static_cast<std::uint64_t>(record.method), 2) + little_endian(0, 4) +
-         little_endian(checksum(record.bytes), 4) + narrow(size) + narrow(size) +
+         little_endian(checksum(record), 4) + narrow(size) + narrow(size) +
          little_endian(record.name.size(), 2) + little_endian(extra.size(), 2) + std::string(10, '\0') +
          narrow(offset) + record.name + extra;
 }
@@ -46,7 +47,7 @@ std::string zip_bytes(const std::vector<ZipRecord>& records, bool zip64) {
     const std::uint64_t size = zip64 ? kWide : record.bytes.size();
     const std::string header =
         "PK\x03\x04" + little_endian(0, 4) + little_endian(static_cast<std::uint64_t>(record.method), 2) +
-        little_endian(0, 4) + little_endian(checksum(record.bytes), 4) + little_endian(size, 4) +
+        little_endian(0, 4) + little_endian(checksum(record), 4) + little_endian(size, 4) +
         little_endian(size, 4) + little_endian(record.name.size(), 2);
     // The bytes begin at a multiple of 64, as torch.save has it.
     const std::size_t begin = archive.size() + header.size() + 2 + record.name.size();

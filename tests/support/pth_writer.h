@@ -10,7 +10,8 @@ namespace higgs::test {
 struct ZipRecord {
   std::string name;
   std::string bytes;
-  int method = 0;  // 0: stored as it is
+  int method = 0;            // 0: stored as it is
+  bool has_checksum = true;  // torch.save can be told to write none
 };
 
 // With `zip64`, every size and offset stands in the wide fields, as in archives of more than 4 GiB.
