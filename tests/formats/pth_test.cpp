@@ -3,47 +3,14 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
-#include <fstream>
-#include <functional>
-#include <iterator>
-#include <random>
 
-#include "higgs/base/error.h"
-#include "support/paths.h"
-#include "support/pth_writer.h"
+#include "pth_case.h"
 
 namespace higgs {
 namespace {
 
 using namespace test;  // NOLINT: the writer's pieces
 using testing::HasSubstr;
-
-std::span<const std::byte> bytes_of(const std::string& text) {
-  return std::as_bytes(std::span(text));
-}
-
-std::string file_bytes(const fs::path& path) {
-  return read_file(path);
-}
-
-// What reading these bytes fails with; one line, whatever the bytes say.
-std::string error_of(const std::string& bytes) {
-  const std::string message = user_error([&] { PthFile(bytes_of(bytes), "f.pth"); });
-  EXPECT_THAT(message, testing::StartsWith("f.pth: "));
-  EXPECT_EQ(message.find('\n'), std::string::npos) << message;
-  return message;
-}
-
-// {"t": a float32 tensor of `shape` over a storage of `numel`}.
-std::string file_of(const std::vector<std::int64_t>& shape, const std::vector<std::int64_t>& strides,
-                    std::int64_t offset, std::size_t numel) {
-  const StoredView view{"0", static_cast<std::int64_t>(numel), shape, strides, offset};
-  return zip_bytes(pth_records(pickled_state_dict(view), {std::string(4 * numel, 'x')}));
-}
-
-std::string file_of_pickle(const std::string& pickle) {
-  return zip_bytes(pth_records(pickle, {std::string(24, 'x')}));
-}
 
 TEST(Pth, HoldsWhatTorchSaved) {
   const PthFile file(golden("pth/tiny.pth"));
@@ -86,19 +53,6 @@ TEST(Pth, ReadsWideArchives) {
   const PthFile file(bytes_of(bytes), "f.pth");
   EXPECT_EQ(file.at("t").shape, (std::vector<std::int64_t>{2, 3}));
   EXPECT_TRUE(std::ranges::equal(file.at("t").bytes, bytes_of(storage)));
-}
-
-TEST(Pth, ComparesChecksumsWhereThereAreSome) {
-  auto records = pth_records(pickled_state_dict({"0", 6, {6}, {1}}), {std::string(24, 'x')});
-  for (ZipRecord& record : records) record.has_checksum = false;
-  std::string bytes = zip_bytes(records);
-  bytes[bytes.find("xxx")] = 'y';
-  const PthFile file(bytes_of(bytes), "f.pth");
-  EXPECT_EQ(file.at("t").bytes[0], std::byte{'y'});
-  for (ZipRecord& record : records) record.has_checksum = true;
-  bytes = zip_bytes(records);
-  bytes[bytes.find("xxx")] = 'y';
-  EXPECT_EQ(error_of(bytes), "f.pth: record 'data/0' is damaged (wrong checksum); get the file again");
 }
 
 TEST(Pth, NamesTheOpcodeOrGlobalItRefuses) {
@@ -240,77 +194,6 @@ TEST(Pth, CopiesNoMoreThanAFewTimesTheFile) {
   const std::vector<std::string> storage = {std::string(4 * side * side, 'x')};
   EXPECT_THAT(error_of(zip_bytes(pth_records(pickle + "u.", storage))),
               HasSubstr("are views of one storage too often"));
-}
-
-TEST(Pth, TellsWhatKindOfFileItIsNot) {
-  EXPECT_THAT(error_of(""), HasSubstr("is no zip archive"));
-  EXPECT_THAT(
-      error_of(std::string("\x80\x02\x8a\x0al\xfc\x9c\x46\xf9 j\xa8P\x19.", 15)),
-      HasSubstr("is no zip archive (PyTorch before 1.6 wrote others); load it and torch.save it again"));
-  EXPECT_THAT(error_of(zip_bytes({{"a/b", "c"}})), HasSubstr("without a data.pkl"));
-  EXPECT_THAT(error_of(zip_bytes({})), HasSubstr("without a data.pkl"));
-  auto records = pth_records(pickled_state_dict({"0", 6, {6}, {1}}), {std::string(24, 'x')});
-  records[1].bytes = "big";
-  EXPECT_THAT(error_of(zip_bytes(records)), HasSubstr("big-endian"));
-  records.erase(records.begin() + 1);  // as PyTorch before 2.1 writes it
-  EXPECT_NO_THROW(PthFile(bytes_of(zip_bytes(records)), "f"));
-  records[1].method = 8;
-  EXPECT_THAT(error_of(zip_bytes(records)), HasSubstr("record 'model/data/0' is compressed"));
-  records[1].method = 0;
-  records.push_back(records[1]);
-  EXPECT_THAT(error_of(zip_bytes(records)), HasSubstr("record 'model/data/0' is there twice"));
-  records.back() = {"other/data.pkl", "x"};
-  EXPECT_THAT(error_of(zip_bytes(records)), HasSubstr("holds two pickles"));
-}
-
-TEST(Pth, NoticesATruncatedFileAtAnyLength) {
-  const std::string whole = file_bytes(golden("pth/tiny.pth"));
-  for (std::size_t size = 0; size < whole.size(); ++size) error_of(whole.substr(0, size));
-}
-
-// A flipped bit either does no harm (in padding or a time stamp) or is an error; never other values.
-TEST(Pth, NoticesFlippedBitsOrIsUntouched) {
-  const std::string whole = file_bytes(golden("pth/tiny.pth"));
-  const PthFile expected(bytes_of(whole), "f.pth");
-  std::size_t noticed = 0;
-  for (std::size_t i = 0; i < whole.size(); ++i) {
-    std::string flipped = whole;
-    flipped[i] = static_cast<char>(flipped[i] ^ (1 << (i % 8)));
-    try {
-      const PthFile file(bytes_of(flipped), "f.pth");
-      ASSERT_EQ(file.tensors().size(), expected.tensors().size()) << "byte " << i;
-      for (const auto& [name, want] : expected.tensors()) {
-        ASSERT_TRUE(file.contains(name) && std::ranges::equal(file.at(name).bytes, want.bytes))
-            << "byte " << i;
-      }
-    } catch (const UserError&) {
-      ++noticed;
-    }
-  }
-  EXPECT_GT(noticed, whole.size() / 2);
-}
-
-// Changes that a checksum doesn't see: the writer here makes a new one.
-TEST(Pth, SurvivesPicklesDamagedAtRandom) {
-  const std::string pickle = pickled_state_dict({"0", 6, {2, 3}, {3, 1}});
-  std::mt19937 random(11);
-  int refused = 0;
-  for (int trial = 0; trial < 20000; ++trial) {
-    std::string damaged = pickle;
-    for (unsigned n = random() % 3 + 1; n > 0; --n) {
-      damaged[random() % damaged.size()] = static_cast<char>(random());
-    }
-    try {
-      const std::string bytes = file_of_pickle(damaged);
-      const PthFile file(bytes_of(bytes), "f.pth");
-      for (const auto& [name, view] : file.tensors()) {
-        ASSERT_EQ(view.bytes.size(), static_cast<std::size_t>(view.numel()) * size_of(view.dtype));
-      }
-    } catch (const UserError&) {
-      ++refused;
-    }
-  }
-  EXPECT_GT(refused, 10000);
 }
 
 }  // namespace
