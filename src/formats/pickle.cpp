@@ -98,6 +98,7 @@ class Machine {
     return value(stack_.back(), kind);
   }
 
+  bool push_scalar(std::uint8_t code);
   void step(std::uint8_t code);
   void push_integer(std::int64_t integer) { push({.kind = Kind::kInteger, .number = integer}); }
   void push_long();
@@ -120,28 +121,45 @@ class Machine {
   std::unordered_map<std::uint64_t, Ref> memo_;
 };
 
+// Opcodes that push a value which holds no others; false for the rest.
+bool Machine::push_scalar(std::uint8_t code) {
+  switch (static_cast<Opcode>(code)) {
+    case Opcode::kNone:
+      push({.kind = Kind::kNone});
+      return true;
+    case Opcode::kNewTrue:
+    case Opcode::kNewFalse:
+      push({.kind = Kind::kBool, .number = code == static_cast<std::uint8_t>(Opcode::kNewTrue)});
+      return true;
+    case Opcode::kBinInt:
+      push_integer(static_cast<std::int32_t>(number(4)));
+      return true;
+    case Opcode::kBinInt1:
+      push_integer(static_cast<std::int64_t>(number(1)));
+      return true;
+    case Opcode::kBinInt2:
+      push_integer(static_cast<std::int64_t>(number(2)));
+      return true;
+    case Opcode::kLong1:
+      push_long();
+      return true;
+    case Opcode::kBinFloat:
+      take(8);
+      push({.kind = Kind::kReal});
+      return true;
+    case Opcode::kBinUnicode:
+      push({.kind = Kind::kText, .text = text(number(4))});
+      return true;
+    default:
+      return false;
+  }
+}
+
 void Machine::step(std::uint8_t code) {
+  if (push_scalar(code)) return;
   switch (static_cast<Opcode>(code)) {
     case Opcode::kMark:
       return marks_.push_back(stack_.size());
-    case Opcode::kNone:
-      return push({.kind = Kind::kNone});
-    case Opcode::kNewTrue:
-    case Opcode::kNewFalse:
-      return push({.kind = Kind::kBool, .number = code == static_cast<std::uint8_t>(Opcode::kNewTrue)});
-    case Opcode::kBinInt:
-      return push_integer(static_cast<std::int32_t>(number(4)));
-    case Opcode::kBinInt1:
-      return push_integer(static_cast<std::int64_t>(number(1)));
-    case Opcode::kBinInt2:
-      return push_integer(static_cast<std::int64_t>(number(2)));
-    case Opcode::kLong1:
-      return push_long();
-    case Opcode::kBinFloat:
-      take(8);
-      return push({.kind = Kind::kReal});
-    case Opcode::kBinUnicode:
-      return push({.kind = Kind::kText, .text = text(number(4))});
     case Opcode::kEmptyTuple:
       return push({.kind = Kind::kTuple});
     case Opcode::kTuple1:

@@ -67,8 +67,11 @@ std::uint64_t find_end(const Fields& fields) {
       if (fields.u32(at) == kEnd && at + kEndSize + fields.u16(at + 20) == fields.size()) return at;
     }
   }
-  const bool begins_as_zip = fields.size() >= 4 && fields.u32(0) == kLocalHeader;
-  fields.fail(begins_as_zip
+  const std::string begin = fields.text(0, std::min<std::size_t>(fields.size(), 24));
+  if (begin.starts_with("version https://git-lfs")) {
+    fields.fail("is a git-LFS pointer, not weights; run `git lfs pull` in its repository");
+  }
+  fields.fail(begin.starts_with("PK\x03\x04")
                   ? "is truncated: the zip archive's directory is missing; get the file again"
                   : "is no zip archive (PyTorch before 1.6 wrote others); load it and torch.save it again");
 }

@@ -46,6 +46,9 @@ TEST(DamagedPth, TellsWhatKindOfFileItIsNot) {
   EXPECT_THAT(
       error_of(std::string("\x80\x02\x8a\x0al\xfc\x9c\x46\xf9 j\xa8P\x19.", 15)),
       HasSubstr("is no zip archive (PyTorch before 1.6 wrote others); load it and torch.save it again"));
+  EXPECT_THAT(error_of("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
+              HasSubstr("is a git-LFS pointer, not weights; run `git lfs pull`"));
+  EXPECT_THAT(error_of("PK\x03\x04 and no more"), HasSubstr("is truncated"));
   EXPECT_THAT(error_of(zip_bytes({{"a/b", "c"}})), HasSubstr("without a data.pkl"));
   EXPECT_THAT(error_of(zip_bytes({})), HasSubstr("without a data.pkl"));
   auto records = pth_records(pickled_state_dict({"0", 6, {6}, {1}}), {std::string(24, 'x')});
