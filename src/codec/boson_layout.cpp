@@ -24,7 +24,7 @@ bool is_unneeded(std::string_view name) {
 struct HubertFile {
   explicit HubertFile(const fs::path& folder) {
     if (fs::exists(folder / "model.safetensors")) {
-      safetensors = std::make_unique<SafetensorsFile>(folder / "model.safetensors");
+      safetensors = std::make_unique<SafetensorsFile>(weights_path(folder, "model.safetensors"));
     } else if (fs::exists(folder / "pytorch_model.bin")) {
       pth = std::make_unique<PthFile>(folder / "pytorch_model.bin");
     } else {
@@ -94,7 +94,7 @@ CodecFiles load_boson_layout(const fs::path& folder) {
     files.config.hubert = parse_hubert_config(JsonObject(hubert, path.string()));
     hasher.update(bytes);
   }
-  const PthFile file(folder / "model.pth");
+  const PthFile file(weights_path(folder, "model.pth"));
   files.where = file.where();
   for (const auto& [name, view] : file.tensors()) {
     if (!is_unneeded(name)) {

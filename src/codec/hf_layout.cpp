@@ -19,7 +19,7 @@ CodecFiles load_hf_layout(const fs::path& folder) {
   const Json document = parse_json(config_bytes, config_path.string());
   CodecFiles files;
   files.config = parse_hf_config(JsonObject(document, config_path.string()));
-  const SafetensorsFile file(folder / "model.safetensors");
+  const SafetensorsFile file(weights_path(folder, "model.safetensors"));
   files.where = file.path().string();
   for (const auto& [name, view] : file.tensors()) {
     if (is_unneeded(name)) continue;

@@ -6,6 +6,8 @@
 
 #include "higgs/base/error.h"
 #include "higgs/base/json.h"
+#include "higgs/base/lfs.h"
+#include "higgs/formats/hub.h"
 
 namespace higgs::codec {
 namespace {
@@ -31,6 +33,13 @@ at::ScalarType scalar_type(const TensorView& view, const std::string& where) {
 }
 
 }  // namespace
+
+fs::path weights_path(const fs::path& folder, const std::string& name) {
+  const fs::path path = folder / name;
+  if (!fs::exists(path)) throw UserError(path.string() + ": is missing; " + download_advice(folder));
+  refuse_lfs_pointer(path);
+  return path;
+}
 
 at::Tensor to_float(const TensorView& view, const std::string& where) {
   const at::Tensor stored = at::empty(view.shape, scalar_type(view, where));

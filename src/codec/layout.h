@@ -36,6 +36,8 @@ CodecFiles load_boson_layout(const fs::path& folder);
 // number of strides; a name of neither stays as it is.
 std::string hf_name_of(const std::string& boson_name, std::size_t num_blocks);
 
+// The file of that name. UserError when it is missing, saying how to get it, or a git-LFS pointer.
+fs::path weights_path(const fs::path& folder, const std::string& name);
 // A copy in fp32. UserError, `where` in front, unless it is floating point (or bool).
 at::Tensor to_float(const TensorView& view, const std::string& where);
 void hash_tensors(Hasher& hasher, const std::map<std::string, TensorView>& tensors);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "higgs/base/error.h"
+#include "higgs/base/lfs.h"
 
 namespace higgs::zip {
 namespace {
@@ -68,8 +69,8 @@ std::uint64_t find_end(const Fields& fields) {
     }
   }
   const std::string begin = fields.text(0, std::min<std::size_t>(fields.size(), 24));
-  if (begin.starts_with("version https://git-lfs")) {
-    fields.fail("is a git-LFS pointer, not weights; run `git lfs pull` in its repository");
+  if (is_lfs_pointer(begin)) {
+    fields.fail("is a git-LFS pointer, not the file itself; run `git lfs pull` in its repository");
   }
   fields.fail(begin.starts_with("PK\x03\x04")
                   ? "is truncated: the zip archive's directory is missing; get the file again"

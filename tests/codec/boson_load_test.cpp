@@ -180,8 +180,11 @@ TEST(LoadBosonCodec, NamesAMissingOrDamagedFile) {
   std::string damaged = whole;
   damaged[whole.size() / 2] ^= 1;
   EXPECT_THAT(error_of(damaged), testing::MatchesRegex(".*model.pth: record 'data/[0-9]+' is damaged .*"));
+  EXPECT_THAT(error_of("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
+              HasSubstr("model.pth: is a git-LFS pointer, not the file itself"));
   fs::remove(folder / "model.pth");
-  EXPECT_THAT(user_error([&] { AudioTokenizer codec(folder); }), HasSubstr("model.pth: cannot be opened"));
+  EXPECT_THAT(user_error([&] { AudioTokenizer codec(folder); }),
+              HasSubstr("model.pth: is missing; download it again"));
 }
 
 }  // namespace

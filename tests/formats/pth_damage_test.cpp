@@ -47,7 +47,7 @@ TEST(DamagedPth, TellsWhatKindOfFileItIsNot) {
       error_of(std::string("\x80\x02\x8a\x0al\xfc\x9c\x46\xf9 j\xa8P\x19.", 15)),
       HasSubstr("is no zip archive (PyTorch before 1.6 wrote others); load it and torch.save it again"));
   EXPECT_THAT(error_of("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
-              HasSubstr("is a git-LFS pointer, not weights; run `git lfs pull`"));
+              HasSubstr("is a git-LFS pointer, not the file itself; run `git lfs pull`"));
   EXPECT_THAT(error_of("PK\x03\x04 and no more"), HasSubstr("is truncated"));
   EXPECT_THAT(error_of(zip_bytes({{"a/b", "c"}})), HasSubstr("without a data.pkl"));
   EXPECT_THAT(error_of(zip_bytes({})), HasSubstr("without a data.pkl"));
