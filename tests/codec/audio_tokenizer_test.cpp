@@ -52,8 +52,8 @@ TEST_P(EncodeClip, AgreesWithTheReferenceAtEveryStage) {
     RecordProperty(name, std::to_string(difference * 1e9) + "e-9");
     EXPECT_LE(difference, tolerance) << name;
   };
-  // The same filters: soxr's is the same code (measured: equal), the other is added up in another order
-  // (4e-7).
+  // The same filters: soxr's is the same code (measured: equal), the other's sums are in double here and in
+  // single precision there (4e-7).
   compare("wav24k", features.wave24, 1e-6);
   compare("wav16k", features.wave16, 1e-6);
   // Single precision through a few dozen layers. Measured: semantic side 1.2e-6; acoustic side equal bit for
