@@ -47,9 +47,12 @@ ChatMLSample prompt_of_sample(const ChatMLSample& sample, const std::string& whe
 
 TokenizedSample tokenize_prompt(const ChatMLSample& prompt, const Tokenizer& tokenizer,
                                 const std::string& where) {
-  TokenizedSample tokens = tokenize(prompt, tokenizer, where);
-  const auto header = tokenizer.encode("<|start_header_id|>assistant<|end_header_id|>\n\n");
-  tokens.input_ids.insert(tokens.input_ids.end(), header.begin(), header.end());
+  // An empty turn of the assistant, less its end: whatever stands before it is encoded as in training.
+  ChatMLSample opened = prompt;
+  opened.messages.emplace_back();
+  opened.messages.back().role = "assistant";
+  TokenizedSample tokens = tokenize(opened, tokenizer, where);
+  tokens.input_ids.resize(tokens.input_ids.size() - tokenizer.encode("<|eot_id|>").size());
   tokens.input_ids.push_back(tokenizer.id_of("<|audio_out_bos|>"));
   tokens.label_ids.assign(tokens.input_ids.size(), kIgnore);
   return tokens;

@@ -1,71 +1,23 @@
 // What boson_multimodal's prepare_chatml_sample made of 97 lines, accepted and refused.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <map>
 
+#include "data/chatml_cases.h"
 #include "data/fake_tokenizer.h"
-#include "higgs/base/json.h"
-#include "higgs/data/chatml.h"
-#include "support/paths.h"
 
 namespace higgs::test {
 namespace {
 
-struct Case {
-  std::string name;
-  std::string line;
-  Json expected;
-};
-
-std::vector<std::string> lines_of(const fs::path& path) {
-  std::vector<std::string> lines;
-  const std::string text = read_file(path);
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    lines.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return lines;
-}
-
-std::vector<Case> golden_cases() {
-  const std::vector<std::string> lines = lines_of(golden("boson/chatml/manifest.jsonl"));
-  const std::vector<std::string> expected = lines_of(golden("boson/chatml/expected.jsonl"));
-  EXPECT_EQ(lines.size(), 97u);
-  EXPECT_EQ(lines.size(), expected.size());
-  std::vector<Case> cases;
-  for (std::size_t i = 0; i < std::min(lines.size(), expected.size()); ++i) {
-    Json json = parse_json(expected[i], "expected.jsonl");
-    const std::string name = json.at("name");
-    cases.push_back({name, lines[i], std::move(json)});
-  }
-  return cases;
-}
-
-Json or_null(const auto& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
-
-// A clip as the reference's dataclasses print it.
-Json as_json(const AudioContent& audio) {
-  if (audio.text) return {{"text", *audio.text}, {"type", "audio"}};
-  return {{"audio_url", audio.audio_url},    {"raw_audio", or_null(audio.raw_audio)},
-          {"offset", or_null(audio.offset)}, {"duration", or_null(audio.duration)},
-          {"row_id", or_null(audio.row_id)}, {"type", "audio"}};
-}
-
 TEST(ChatMLGolden, ClipsAndSpeakerOfEveryAcceptedLineAreTheReferences) {
   const FakeTokenizer tokenizer;
   int accepted = 0;
-  for (const Case& golden_case : golden_cases()) {
+  for (const ChatMLCase& golden_case : chatml_cases()) {
     if (golden_case.expected.at("status") != "ok") continue;
     SCOPED_TRACE(golden_case.name);
     ++accepted;
     const TokenizedSample sample = tokenize(parse_chatml(golden_case.line, "m:1"), tokenizer, "m:1");
-    Json audios = Json::array();
-    for (const AudioContent& audio : sample.audios) audios.push_back(as_json(audio));
-    EXPECT_EQ(audios, golden_case.expected.at("audio_contents"));
+    EXPECT_EQ(as_json(sample.audios), golden_case.expected.at("audio_contents"));
     const Json& speaker = golden_case.expected.at("speaker_id");
     ASSERT_EQ(sample.speaker.has_value(), !speaker.is_null());
     if (speaker.is_string()) {
@@ -114,7 +66,7 @@ const std::map<std::string, std::string>& reasons() {
 
 TEST(ChatMLGolden, EveryLineTheReferenceRefusesOrCrashesOnIsRefusedWithAReason) {
   std::size_t refused = 0;
-  for (const Case& golden_case : golden_cases()) {
+  for (const ChatMLCase& golden_case : chatml_cases()) {
     if (golden_case.expected.at("status") == "ok") continue;
     SCOPED_TRACE(golden_case.name);
     ++refused;
@@ -128,16 +80,11 @@ TEST(ChatMLGolden, EveryLineTheReferenceRefusesOrCrashesOnIsRefusedWithAReason) 
 
 // The ids are those of the whole Llama vocabulary, which is not ours to publish.
 TEST(ChatMLGolden, IdsAndLabelsOfEveryAcceptedLineAreTheReferences) {
-  const auto packed = external("data/tokenizer/tokenizer.json.gz");
-  if (!packed) GTEST_SKIP() << "the Llama tokenizer is not here: data/tokenizer/tokenizer.json.gz";
-  const TemporaryFolder folder;
-  const std::string unpack =
-      "gzip -dc '" + packed->string() + "' > '" + (folder / "tokenizer.json").string() + "'";
-  ASSERT_EQ(std::system(unpack.c_str()), 0);
-  const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(folder.path());
+  const std::unique_ptr<Tokenizer> tokenizer = llama_tokenizer();
+  if (!tokenizer) GTEST_SKIP() << kNoLlamaTokenizer;
   const SampleTokenizer samples(*tokenizer);
   int compared = 0;
-  for (const Case& golden_case : golden_cases()) {
+  for (const ChatMLCase& golden_case : chatml_cases()) {
     if (golden_case.expected.at("status") != "ok") continue;
     SCOPED_TRACE(golden_case.name);
     const TokenizedSample sample = samples.tokenize(parse_chatml(golden_case.line, "m:1"), "m:1");
@@ -150,7 +97,7 @@ TEST(ChatMLGolden, IdsAndLabelsOfEveryAcceptedLineAreTheReferences) {
 
 TEST(ChatMLGolden, ALineCutAnywhereOrWithAForeignByteEndsInAUserErrorAtWorst) {
   int refused = 0;
-  for (const Case& golden_case : golden_cases()) {
+  for (const ChatMLCase& golden_case : chatml_cases()) {
     for (std::size_t i = 0; i < golden_case.line.size(); ++i) {
       std::string changed = golden_case.line;
       changed[i] = static_cast<char>(i * 37 + 129);
