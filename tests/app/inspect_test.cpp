@@ -1,7 +1,9 @@
 // `inspect` as a process against the goldens: the window that others' checks look through.
 #include "app_test.h"
 #include "higgs/audio/waveform.h"
+#include "support/boson_layout.h"
 #include "support/torch_compare.h"
+#include "support/whole_golden.h"
 
 namespace higgs::test {
 namespace {
@@ -23,7 +25,7 @@ class Inspect : public AppTest {
     for (const fs::path& clip : clips) text += spoken("text", clip);
     return write("clips.jsonl", text);
   }
-  const SafetensorsFile expected{golden("e2e/expected.safetensors")};
+  const SafetensorsFile expected{whole_golden("e2e/expected.safetensors")};
 };
 
 void expect_equal(const SafetensorsFile& file, const std::string& name, const SafetensorsFile& expected,
@@ -79,16 +81,16 @@ TEST_F(Inspect, CollateIsTheReferencesBatch) {
   EXPECT_EQ(file.tensors().size(), compared);
 }
 
-// The golden's README: another BLAS moves hidden and logits by 2e-5 of the largest value, losses by 1e-5,
-// gradients by 1e-4 of each tensor's largest value.
 void expect_outputs(const SafetensorsFile& file, const SafetensorsFile& expected, const std::string& prefix) {
   const auto want = [&](const std::string& name) { return load(expected, prefix + "/" + name); };
   const auto every_8th = [](const at::Tensor& t) { return t.slice(-1, 0, t.size(-1), 8); };
-  EXPECT_LT(relative_difference(load(file, "hidden"), want("hidden")), 2e-5);
-  EXPECT_LT(relative_difference(every_8th(load(file, "text_logits")), want("text_logits_every_8th")), 2e-5);
-  EXPECT_LT(relative_difference(every_8th(load(file, "audio_logits")), want("audio_logits_every_8th")), 2e-5);
+  EXPECT_TRUE(close(load(file, "hidden"), want("hidden"), kForwardTolerance, "hidden"));
+  for (const std::string head : {"text", "audio"}) {
+    EXPECT_TRUE(close_rows(every_8th(load(file, head + "_logits")), expected,
+                           prefix + "/" + head + "_logits_every_8th", kForwardTolerance));
+  }
   for (const char* name : {"loss", "loss_text", "loss_audio"})
-    EXPECT_LT(relative_difference(load(file, name), want(name)), 1e-5) << name;
+    EXPECT_TRUE(close(load(file, name), want(name), kLossTolerance, name));
   expect_equal(file, "text_labels", expected, "text_labels");
   expect_equal(file, "audio_labels", expected, "audio_labels");
 }
@@ -112,13 +114,31 @@ TEST_F(Inspect, ForwardOfAnAdapterAndItsGradientsAreTheReferences) {
     const std::string prefix = "grad.base_model.model.model.";
     ASSERT_EQ(name.rfind(prefix, 0), 0u) << name;
     const std::string reference = "adapter/grad.base_model.model." + name.substr(prefix.size());
-    EXPECT_LT(relative_difference(load(file, name), load(expected, reference)), 1e-4) << name;
+    EXPECT_TRUE(close(load(file, name), load(expected, reference), kGradientTolerance, name));
     ++compared;
   }
   const auto num_golden =
       std::count_if(expected.tensors().begin(), expected.tensors().end(),
                     [](const auto& entry) { return entry.first.rfind("adapter/grad.", 0) == 0; });
   EXPECT_EQ(compared, static_cast<std::size_t>(num_golden));
+  EXPECT_EQ(compared, 40u);
+}
+
+// The same values in the boson layout: same tensors, gradients under that layout's keys.
+TEST_F(Inspect, ForwardInTheBosonLayoutIsTheReferences) {
+  write_boson_base(scratch / "base");
+  write_boson_adapter(scratch / "adapter");
+  const fs::path out = scratch / "boson.safetensors";
+  run({"inspect", "forward", "--manifest", golden("e2e/manifest.jsonl"), "--base_ckpt", scratch / "base",
+       "--adapter", scratch / "adapter", "--grads", "--out", out});
+  const SafetensorsFile file(out);
+  expect_outputs(file, expected, "adapter");
+  std::size_t compared = 0;
+  for (const auto& [name, view] : file.tensors()) {
+    if (name.rfind("grad.", 0) != 0) continue;
+    EXPECT_TRUE(close(load(file, name), load(expected, "adapter/" + name), kGradientTolerance, name));
+    ++compared;
+  }
   EXPECT_EQ(compared, 40u);
 }
 

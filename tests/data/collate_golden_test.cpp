@@ -3,49 +3,14 @@
 
 #include <algorithm>
 
+#include "data/collate_case.h"
 #include "higgs/base/json.h"
-#include "higgs/data/collate.h"
-#include "higgs/formats/safetensors.h"
 #include "support/paths.h"
 
 namespace higgs::test {
 namespace {
 
 using Ids = std::vector<std::int64_t>;
-
-IdMatrix matrix(const SafetensorsFile& file, const std::string& name) {
-  const std::vector<std::int64_t>& shape = file.at(name).shape;
-  IdMatrix result(shape.at(shape.size() - 2), shape.back());
-  result.values = file.integers(name);
-  return result;
-}
-
-// Clip `index` of a sample whose clips lie side by side.
-Codes clip(const IdMatrix& all, const Ids& starts, std::size_t index) {
-  const std::int64_t end = index + 1 < starts.size() ? starts[index + 1] : all.cols;
-  Codes codes{all.rows, end - starts[index], {}};
-  for (std::int64_t k = 0; k < all.rows; ++k) {
-    for (std::int64_t t = starts[index]; t < end; ++t) {
-      codes.values.push_back(static_cast<std::int16_t>(all.at(k, t)));
-    }
-  }
-  return codes;
-}
-
-EncodedSample input_sample(const SafetensorsFile& file, std::size_t index) {
-  const std::string in = "in." + std::to_string(index) + ".";
-  EncodedSample sample;
-  sample.input_ids = file.integers(in + "input_ids");
-  if (file.contains(in + "label_ids")) sample.label_ids = file.integers(in + "label_ids");
-  const Ids starts = file.integers(in + "audio_ids_start");
-  for (std::size_t i = 0; i < starts.size(); ++i) {
-    sample.codes.push_back(clip(matrix(file, in + "audio_ids_concat"), starts, i));
-    if (file.contains(in + "audio_label_ids_concat")) {
-      sample.label_codes.push_back(clip(matrix(file, in + "audio_label_ids_concat"), starts, i));
-    }
-  }
-  return sample;
-}
 
 CollateOptions options_of(const Json& params) {
   CollateOptions options;
@@ -69,7 +34,7 @@ void expect_field(const std::optional<IdMatrix>& field, const SafetensorsFile& f
   SCOPED_TRACE(name);
   ASSERT_EQ(field.has_value(), file.contains("out." + name));
   if (!field) return;
-  const IdMatrix expected = matrix(file, "out." + name);
+  const IdMatrix expected = stored_matrix(file, "out." + name);
   EXPECT_EQ(field->rows, expected.rows);
   EXPECT_EQ(field->cols, expected.cols);
   EXPECT_EQ(field->values, expected.values);
@@ -101,14 +66,46 @@ void expect_batch(const CollatedBatch& batch, const SafetensorsFile& file, const
   if (called_twice) {
     EXPECT_EQ(supervised_codes(batch), entry.at("first_call_trainable_audio_labels"));
   }
-  if (called_twice && entry.at("second_call_trainable_audio_labels") == 0) return;
+  if (called_twice && entry.at("second_call_trainable_audio_labels") == 0) {
+    const Ids labels = file.integers("out.label_audio_ids");
+    EXPECT_EQ(std::ranges::count(labels, kIgnore), std::ssize(labels));
+    return;
+  }
   expect_field(batch.label_audio_ids, file, "label_audio_ids");
+}
+
+// The reference masks <|AUDIO_OUT|> labels in the samples themselves (after.I.label_ids), so that the next
+// epoch finds no clip to supervise. Ours masks a copy: its rows are those labels, and the samples stay as
+// they were.
+int expect_labels_as_after_the_call(const CollatedBatch& batch, const SafetensorsFile& file, bool pad_left) {
+  int compared = 0;
+  for (std::int64_t i = 0; i < batch.input_ids.rows; ++i) {
+    const std::string name = "after." + std::to_string(i) + ".label_ids";
+    if (!file.contains(name)) continue;
+    const Ids after = file.integers(name);
+    const auto row = batch.label_ids->values.begin() + i * batch.label_ids->cols;
+    const auto begin = pad_left ? row + batch.label_ids->cols - std::ssize(after) : row;
+    EXPECT_EQ(Ids(begin, begin + std::ssize(after)), after) << name;
+    EXPECT_NE(after, file.integers("in." + std::to_string(i) + ".label_ids"));
+    ++compared;
+  }
+  return compared;
+}
+
+void expect_unchanged(const EncodedSample& sample, const EncodedSample& before) {
+  EXPECT_EQ(sample.input_ids, before.input_ids);
+  EXPECT_EQ(sample.label_ids, before.label_ids);
+  ASSERT_EQ(sample.codes.size(), before.codes.size());
+  for (std::size_t i = 0; i < before.codes.size(); ++i) {
+    EXPECT_EQ(sample.codes[i].values, before.codes[i].values);
+  }
 }
 
 TEST(CollateGolden, EveryFieldOfEveryBatchIsTheReferencesAndNoSampleIsChanged) {
   const Json index = parse_json(read_file(golden("boson/collator/index.json")), "index.json");
   int equal = 0;
   int refused = 0;
+  int masked = 0;
   for (const Json& entry : index) {
     const std::string name = entry.at("name");
     if (name.rfind("whisper_", 0) == 0) continue;  // its branch needs Whisper features
@@ -116,7 +113,7 @@ TEST(CollateGolden, EveryFieldOfEveryBatchIsTheReferencesAndNoSampleIsChanged) {
     const SafetensorsFile file(golden("boson/collator/cases/" + name + ".safetensors"));
     std::vector<EncodedSample> samples;
     for (std::size_t i = 0; i < entry.at("batch").get<std::size_t>(); ++i) {
-      samples.push_back(input_sample(file, i));
+      samples.push_back(stored_sample(file, i));
     }
     std::vector<const EncodedSample*> pointers;
     for (const EncodedSample& sample : samples) pointers.push_back(&sample);
@@ -127,11 +124,16 @@ TEST(CollateGolden, EveryFieldOfEveryBatchIsTheReferencesAndNoSampleIsChanged) {
       continue;
     }
     ++equal;
-    expect_batch(collate(pointers, options), file, entry);
-    expect_batch(collate(pointers, options), file, entry);
+    for (int call = 0; call < 2; ++call) {
+      const CollatedBatch batch = collate(pointers, options);
+      expect_batch(batch, file, entry);
+      masked += expect_labels_as_after_the_call(batch, file, options.pad_left);
+    }
+    for (std::size_t i = 0; i < samples.size(); ++i) expect_unchanged(samples[i], stored_sample(file, i));
   }
   EXPECT_EQ(equal, 35);
   EXPECT_EQ(refused, 2);
+  EXPECT_EQ(masked, 2 * 39);
 }
 
 TEST(DelayPatternGolden, AppliedAndUndoneAsInTheReference) {
@@ -144,6 +146,7 @@ TEST(DelayPatternGolden, AppliedAndUndoneAsInTheReference) {
     const std::int64_t batch = view.shape.at(0), rows = view.shape.at(1), cols = view.shape.at(2);
     const Ids in = file.integers(name);
     const Ids out = file.integers(stem + ".out");
+    const Ids mask = file.integers(stem + ".gen_mask");
     const std::int64_t width = cols + rows - 1;
     for (std::int64_t b = 0; b < batch; ++b) {
       IdMatrix codes(rows, cols);
@@ -152,18 +155,26 @@ TEST(DelayPatternGolden, AppliedAndUndoneAsInTheReference) {
       EXPECT_EQ(delayed.cols, width);
       const Ids expected(out.begin() + b * rows * width, out.begin() + (b + 1) * rows * width);
       EXPECT_EQ(delayed.values, expected);
-      EXPECT_EQ(revert_delay_pattern(delayed).values, codes.values);
+      // The mask that the reference generates by: -1 where a code is still to come.
+      const Ids to_come(mask.begin() + b * rows * width, mask.begin() + (b + 1) * rows * width);
+      EXPECT_EQ(apply_delay_pattern(codes, 1024, -1).values, to_come);
+      const Ids straight = revert_delay_pattern(delayed).values;
+      EXPECT_EQ(straight, codes.values);
+      if (b == 0) {
+        EXPECT_EQ(straight, file.integers(stem + ".reverted_0"));
+      }
     }
     ++compared;
   }
   EXPECT_EQ(compared, 9);
   EXPECT_EQ(apply_delay_pattern(IdMatrix(8, 0), 1024, 1025).values, file.integers("empty.out"));
   for (const std::string stem : {"revert_arbitrary", "revert_min"}) {
-    const IdMatrix reverted = revert_delay_pattern(matrix(file, stem + ".in"));
-    EXPECT_EQ(reverted.cols, matrix(file, stem + ".out").cols);
+    const IdMatrix reverted = revert_delay_pattern(stored_matrix(file, stem + ".in"));
+    EXPECT_EQ(reverted.cols, stored_matrix(file, stem + ".out").cols);
     EXPECT_EQ(reverted.values, file.integers(stem + ".out"));
   }
-  EXPECT_NE(user_error([&] { revert_delay_pattern(matrix(file, "revert_too_short.in")); }), "");
+  EXPECT_EQ(file.integers("revert_too_short.raises"), Ids{1});
+  EXPECT_NE(user_error([&] { revert_delay_pattern(stored_matrix(file, "revert_too_short.in")); }), "");
 }
 
 }  // namespace

@@ -52,7 +52,8 @@ class HfBatch {
     const Json config = read_json_file(model / "config.json");
     const auto audio_id = config.at("audio_token_id").get<std::int64_t>();
     const auto delay_id = config.at("audio_delay_token_id").get<std::int64_t>();
-    const at::Tensor ids = load(file_, "input_ids"), labels = load(file_, "labels");
+    const at::Tensor ids = load(file_, "input_ids");
+    labels = load(file_, "labels");
     mask = load(file_, "attention_mask");
     const at::Tensor frame_mask = load(file_, "audio_input_ids_mask").to(at::kLong);
     const at::Tensor frames = at_real_positions(load(file_, "audio_input_ids"), frame_mask);
@@ -70,12 +71,12 @@ class HfBatch {
   }
 
   PackedBatch packed;
-  at::Tensor mask;  // int64 [B, S]
+  at::Tensor mask, labels;  // int64 [B, S]
 
  private:
   std::int64_t rows() const { return static_cast<std::int64_t>(kind_.size()); }
 
-  void add(std::int64_t id, std::int64_t label, bool audio, std::int64_t sample, const at::Tensor& labels) {
+  void add(std::int64_t id, std::int64_t label, bool audio, std::int64_t sample, const at::Tensor& frames) {
     const std::int64_t row = rows(), position = row - packed.cu_seqlens.back();
     kind_.push_back(audio ? 2 : 0);
     positions_.push_back(position);
@@ -86,7 +87,7 @@ class HfBatch {
       text_targets_.push_back(label);
     }
     if (audio) {
-      const at::Tensor frame = labels[static_cast<std::int64_t>(audio_rows_.size())];
+      const at::Tensor frame = frames[static_cast<std::int64_t>(audio_rows_.size())];
       audio_rows_.push_back(row);
       if (position > 0 && frame.ne(kIgnore).any().item<bool>()) {
         audio_target_rows_.push_back(row - 1);

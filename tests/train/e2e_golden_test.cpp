@@ -5,25 +5,30 @@
 
 #include "higgs/data/dataset.h"
 #include "higgs/model/adapter.h"
+#include "higgs/model/layout.h"
 #include "higgs/model/special_ids.h"
 #include "higgs/train/objective.h"
-#include "support/paths.h"
+#include "support/boson_layout.h"
 #include "support/torch_compare.h"
+#include "support/whole_golden.h"
 
 namespace higgs {
 namespace {
 
 using at::indexing::Ellipsis;
 using at::indexing::Slice;
+using test::close;
 using test::golden;
-using test::relative_difference;
+using test::kForwardTolerance;
+using test::kLossTolerance;
 
-class E2eGolden : public ::testing::Test {
+// The two public layouts of one model.
+class E2eGolden : public ::testing::TestWithParam<Layout> {
  protected:
   E2eGolden()
-      : expected(golden("e2e/expected.safetensors")),
-        tokenizer(load_tokenizer(golden("hf/model"))),
-        model(golden("hf/model"), at::kFloat, at::kCPU),
+      : expected(test::whole_golden("e2e/expected.safetensors")),
+        tokenizer(load_tokenizer(base())),
+        model(base(), at::kFloat, at::kCPU),
         ids(special_ids(model.config(), *tokenizer)) {
     CodeStore store([]() -> std::unique_ptr<AudioTokenizer> { return nullptr; }, "", ids.num_codebooks,
                     ids.codebook_size);
@@ -34,30 +39,42 @@ class E2eGolden : public ::testing::Test {
     counts.add(batch);
   }
 
+  fs::path base() const {
+    if (GetParam() == Layout::kHf) return golden("hf/model");
+    if (!fs::exists(folder / "base")) test::write_boson_base(folder / "base");
+    return folder / "base";
+  }
+  fs::path adapter_folder() const {
+    if (GetParam() == Layout::kHf) return golden("e2e/adapter_hf");
+    test::write_boson_adapter(folder / "adapter");
+    return folder / "adapter";
+  }
+
   at::Tensor want(const std::string& name) { return test::load(expected, name); }
 
   void compare_outputs(const std::string& prefix) {
     const at::Tensor hidden = model.forward(batch);
-    EXPECT_LT(relative_difference(hidden, want(prefix + "/hidden")), 2e-5);
-    EXPECT_LT(relative_difference(model.text_logits(hidden).index({Slice(), Slice(0, {}, 8)}),
-                                  want(prefix + "/text_logits_every_8th")),
-              2e-5);
+    EXPECT_TRUE(close(hidden, want(prefix + "/hidden"), kForwardTolerance, prefix + "/hidden"));
+    EXPECT_TRUE(close_rows(model.text_logits(hidden).index({Slice(), Slice(0, {}, 8)}), expected,
+                           prefix + "/text_logits_every_8th", kForwardTolerance));
     const at::Tensor audio = model.audio_logits(hidden.index_select(0, batch.audio_out_rows));
-    EXPECT_LT(relative_difference(audio.index({Ellipsis, Slice(0, {}, 8)}),
-                                  want(prefix + "/audio_logits_every_8th")),
-              2e-5);
+    EXPECT_TRUE(close_rows(audio.index({Ellipsis, Slice(0, {}, 8)}), expected,
+                           prefix + "/audio_logits_every_8th", kForwardTolerance));
     LossMeter meter(8);
     meter.add(loss_sums(model, batch, hidden, true));
     const LossValues values = meter.values(counts, {});
-    EXPECT_NEAR(values.total, want(prefix + "/loss").item<double>(), 1e-5 * values.total);
-    EXPECT_NEAR(values.text, want(prefix + "/loss_text").item<double>(), 1e-5 * values.text);
+    const auto expect_loss = [&](double ours, const at::Tensor& theirs, const std::string& name) {
+      EXPECT_TRUE(close(ours, theirs.item<double>(), kLossTolerance, prefix + "/" + name));
+    };
+    expect_loss(values.total, want(prefix + "/loss"), "loss");
+    expect_loss(values.text, want(prefix + "/loss_text"), "loss_text");
     const at::Tensor codebooks = want(prefix + "/loss_audio");
     for (int k = 0; k < 8; ++k) {
-      EXPECT_NEAR(values.codebooks[k], codebooks[k].item<double>(), 1e-5 * values.codebooks[k])
-          << "codebook " << k;
+      expect_loss(values.codebooks[k], codebooks[k], "loss_audio of codebook " + std::to_string(k));
     }
   }
 
+  test::TemporaryFolder folder;
   SafetensorsFile expected;
   std::unique_ptr<Tokenizer> tokenizer;
   HiggsModel model;
@@ -67,33 +84,36 @@ class E2eGolden : public ::testing::Test {
   TargetCounts counts{8};
 };
 
-TEST_F(E2eGolden, LabelsStandAtTheirOwnPositions) {
+TEST_P(E2eGolden, LabelsStandAtTheirOwnPositions) {
   EXPECT_TRUE(batch.text_labels.equal(want("text_labels")));
   EXPECT_TRUE(batch.audio_labels.equal(want("audio_labels")));
 }
 
-TEST_F(E2eGolden, BaseOutputsAndLossesEqualTheReference) {
+TEST_P(E2eGolden, BaseOutputsAndLossesEqualTheReference) {
   compare_outputs("base");
 }
 
-TEST_F(E2eGolden, AdapterOutputsAndLossesEqualTheReference) {
-  const Adapter adapter(model, golden("e2e/adapter_hf"));
+TEST_P(E2eGolden, AdapterOutputsAndLossesEqualTheReference) {
+  const Adapter adapter(model, adapter_folder());
   compare_outputs("adapter");
 }
 
-TEST_F(E2eGolden, GradientOfEveryAdapterTensorEqualsTheReference) {
-  const Adapter adapter(model, golden("e2e/adapter_hf"));
+TEST_P(E2eGolden, GradientOfEveryAdapterTensorEqualsTheReference) {
+  const Adapter adapter(model, adapter_folder());
   total_loss(loss_sums(model, batch, model.forward(batch), true), counts, {}).backward();
   std::size_t compared = 0;
   for (const AdapterTensor& tensor : adapter.tensors()) {
     // The golden's keys are those of the boson layout.
-    std::string key = tensor.key;
-    key.replace(key.find("model.model."), std::string("model.model.").size(), "model.");
-    EXPECT_LT(relative_difference(tensor.grad, want("adapter/grad." + key)), 1e-4) << key;
+    const std::string key = tensor.key.substr(adapter_prefix(GetParam()).size());
+    const std::string name = "adapter/grad.base_model.model." + key;
+    EXPECT_TRUE(close(tensor.grad, want(name), test::kGradientTolerance, name));
     ++compared;
   }
   EXPECT_EQ(compared, 2u * 7u * 2u + 2u * 3u * 2u);
 }
+
+INSTANTIATE_TEST_SUITE_P(Both, E2eGolden, ::testing::Values(Layout::kHf, Layout::kBoson),
+                         [](const auto& layout) { return layout.param == Layout::kHf ? "Hf" : "Boson"; });
 
 }  // namespace
 }  // namespace higgs
