@@ -64,6 +64,7 @@ at::Tensor HiggsModel::forward(const PackedBatch& batch, const ForwardOptions& o
   const ForwardContext context = make_context(batch, options);
   at::Tensor x = embed(batch, context.merge_rows);
   if (options.wide) x = x.to(at::kFloat);
+  if (options.embeddings != nullptr) *options.embeddings = x;
   return decoder_->forward(std::move(x), context, options.caches, options.layer_outputs);
 }
 

@@ -7,7 +7,7 @@
 
 #include "higgs/model/higgs_model.h"
 #include "support/golden_batch.h"
-#include "support/paths.h"
+#include "support/whole_golden.h"
 
 namespace higgs {
 namespace {
@@ -15,12 +15,11 @@ namespace {
 using at::indexing::Ellipsis;
 using at::indexing::Slice;
 using test::at_real_positions;
+using test::close;
 using test::golden;
+using test::kForwardTolerance;
 using test::load;
-using test::relative_difference;
-
-// Two float32 implementations of the same sums (README of the goldens: 4e-6 measured against float64).
-constexpr double kTolerance = 2e-5;
+using test::whole_golden;
 
 HiggsModel& model() {
   static HiggsModel one(golden("boson/model/base"), at::kFloat, at::kCPU);
@@ -44,7 +43,7 @@ std::ostream& operator<<(std::ostream& out, const Case& c) {
 class BosonGolden : public ::testing::TestWithParam<Case> {
  protected:
   BosonGolden()
-      : file(golden(std::string("boson/model/base_") + GetParam().file + ".safetensors")),
+      : file(whole_golden(std::string("boson/model/base_") + GetParam().file + ".safetensors")),
         batch(pack_boson(test::boson_batch(file, GetParam().name + std::string(".in.")))) {}
 
   at::Tensor want(const std::string& field) {
@@ -77,35 +76,65 @@ class BosonGolden : public ::testing::TestWithParam<Case> {
   PackedBatch batch;
 };
 
+// The ids that the reference's merge_input_ids_with_audio_features makes of the packed rows: one placeholder
+// a frame.
+at::Tensor expanded_ids(const PackedBatch& batch) {
+  const at::Tensor ids = at::empty({batch.num_rows}, at::kLong);
+  ids.index_fill_(0, batch.audio_rows, at::Scalar(*model().config().audio_in_token_id));
+  ids.index_fill_(0, batch.audio_out_rows, at::Scalar(*model().config().audio_out_token_id));
+  return ids.index_copy_(0, batch.text_rows, batch.text_ids);
+}
+
 TEST_P(BosonGolden, PackKeepsTheRealPositionsAlone) {
   const at::Tensor mask = want("attention_mask");
   EXPECT_EQ(batch.num_rows, mask.sum().item<std::int64_t>());
   EXPECT_TRUE(batch.positions.equal(want_at_real_positions("position_ids")));
+  EXPECT_TRUE(expanded_ids(batch).equal(want_at_real_positions("expanded_input_ids")));
   EXPECT_TRUE(batch.kind.eq(2).equal(want_at_real_positions("audio_out_mask").ne(0)));
+  EXPECT_TRUE(batch.kind.eq(1).equal(want_at_real_positions("audio_in_discrete_codes_mask").ne(0)));
+  // Frames of audio in are discrete codes or Whisper features; the second mask has both.
+  EXPECT_TRUE(batch.kind.eq(1).equal(want_at_real_positions("audio_in_mask").ne(0)));
+  EXPECT_EQ(has("expanded_labels"), file.contains(GetParam().name + std::string(".in.label_ids")));
+  if (has("expanded_labels")) {
+    EXPECT_TRUE(batch.text_labels.equal(want_at_real_positions("expanded_labels")));
+  }
+  const std::string labels = GetParam().name + std::string(".in.label_audio_ids");
+  if (file.contains(labels) && batch.audio_out_rows.numel() > 0) {
+    EXPECT_TRUE(batch.audio_labels.equal(load(file, labels).t()));
+  }
 }
 
-TEST_P(BosonGolden, OutputsEqualTheReference) {
+TEST_P(BosonGolden, EmbeddingsAndEveryLayerEqualTheReference) {
+  at::Tensor embeddings;
   std::vector<at::Tensor> layers;
   ForwardOptions options;
+  options.embeddings = &embeddings;
   options.layer_outputs = &layers;
   const at::Tensor hidden = model().forward(batch, options);
   ASSERT_EQ(layers.size(), 3u);
-  for (const auto& [name, layer] :
-       {std::pair<const char*, int>{"hidden_1", 0}, {"hidden_2", 1}, {"hidden_3_before_final_norm", 2}}) {
+  const std::map<std::string, at::Tensor> ours = {{"hidden_0_embeddings", embeddings},
+                                                  {"hidden_1", layers[0]},
+                                                  {"hidden_2", layers[1]},
+                                                  {"hidden_3_before_final_norm", layers[2]},
+                                                  {"hidden_final_norm", hidden}};
+  std::size_t stored = 0, compared = 0;
+  for (const auto& [name, view] : file.tensors()) stored += name.find(".out.hidden_") != std::string::npos;
+  for (const auto& [name, tensor] : ours) {
     if (!has(name)) continue;
-    EXPECT_LT(relative_difference(layers[static_cast<std::size_t>(layer)], want_at_real_positions(name)),
-              kTolerance)
-        << name;
+    EXPECT_TRUE(close(tensor, want_at_real_positions(name), kForwardTolerance, name));
+    ++compared;
   }
-  if (has("hidden_final_norm")) {
-    EXPECT_LT(relative_difference(hidden, want_at_real_positions("hidden_final_norm")), kTolerance);
-  }
-  const at::Tensor text = model().text_logits(hidden);
-  EXPECT_LT(relative_difference(at::logsumexp(text, -1), want_at_real_positions("logits_lse")), kTolerance);
+  EXPECT_EQ(compared, stored);
+}
+
+TEST_P(BosonGolden, TextLogitsEqualTheReference) {
+  const at::Tensor text = model().text_logits(model().forward(batch));
+  EXPECT_TRUE(
+      close(at::logsumexp(text, -1), want_at_real_positions("logits_lse"), kForwardTolerance, "logits_lse"));
   compare_argmax(text, want_at_real_positions("logits_argmax"));
   const auto [field, step] = strided_field("logits");
-  EXPECT_LT(relative_difference(text.index({Slice(), Slice(0, {}, step)}), want_at_real_positions(field)),
-            kTolerance);
+  EXPECT_TRUE(close(text.index({Slice(), Slice(0, {}, step)}), want_at_real_positions(field),
+                    kForwardTolerance, field));
 }
 
 TEST_P(BosonGolden, AudioLogitsEqualTheReference) {
@@ -115,10 +144,11 @@ TEST_P(BosonGolden, AudioLogitsEqualTheReference) {
   }
   const at::Tensor hidden = model().forward(batch);
   const at::Tensor audio = model().audio_logits(hidden.index_select(0, batch.audio_out_rows));
-  EXPECT_LT(relative_difference(at::logsumexp(audio, -1), want("audio_logits_lse")), kTolerance);
+  EXPECT_TRUE(
+      close(at::logsumexp(audio, -1), want("audio_logits_lse"), kForwardTolerance, "audio_logits_lse"));
   compare_argmax(audio, want("audio_logits_argmax"));
   const auto [field, step] = strided_field("audio_logits");
-  EXPECT_LT(relative_difference(audio.index({Ellipsis, Slice(0, {}, step)}), want(field)), kTolerance);
+  EXPECT_TRUE(close(audio.index({Ellipsis, Slice(0, {}, step)}), want(field), kForwardTolerance, field));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, BosonGolden,
@@ -134,21 +164,23 @@ INSTANTIATE_TEST_SUITE_P(All, BosonGolden,
 TEST(BosonGoldenCache, KeysAndValuesEqualTheReference) {
   const SafetensorsFile file(golden("boson/model/base_F_use_cache.safetensors"));
   const PackedBatch batch = pack_boson(test::boson_batch(file, "in."));
+  EXPECT_TRUE(expanded_ids(batch).unsqueeze(0).equal(load(file, "expanded_input_ids")));
   std::vector<KvCache> caches = model().make_caches(batch.num_rows);
   ForwardOptions options;
   options.caches = &caches;
   const at::Tensor hidden = model().forward(batch, options);
-  const auto want = [&](const char* name) { return load(file, name).squeeze(0).transpose(0, 1); };
+  const auto expect_equal = [&](const at::Tensor& ours, const std::string& name) {
+    at::Tensor theirs = load(file, name);
+    if (theirs.dim() == 4) theirs = theirs.squeeze(0).transpose(0, 1);  // [1, heads, N, dim]
+    EXPECT_TRUE(close(ours, theirs, kForwardTolerance, name));
+  };
   EXPECT_EQ(caches[0].length, batch.num_rows);
-  EXPECT_LT(relative_difference(caches[0].keys, want("key_cache_layer0")), kTolerance);
-  EXPECT_LT(relative_difference(caches[0].values, want("value_cache_layer0")), kTolerance);
-  EXPECT_LT(relative_difference(caches[2].keys, want("key_cache_last")), kTolerance);
-  EXPECT_LT(relative_difference(model().text_logits(hidden)[-1].unsqueeze(0), load(file, "logits_last")),
-            kTolerance);
+  expect_equal(caches[0].keys, "key_cache_layer0");
+  expect_equal(caches[0].values, "value_cache_layer0");
+  expect_equal(caches[2].keys, "key_cache_last");
+  expect_equal(model().text_logits(hidden)[-1].unsqueeze(0), "logits_last");
   const at::Tensor audio = model().audio_logits(hidden.index_select(0, batch.audio_out_rows));
-  EXPECT_LT(
-      relative_difference(audio.index({Ellipsis, Slice(0, {}, 32)}), load(file, "audio_logits_every_32nd")),
-      kTolerance);
+  expect_equal(audio.index({Ellipsis, Slice(0, {}, 32)}), "audio_logits_every_32nd");
 }
 
 TEST(BosonConfig, VariantsThatAreNotDoneAreRefusedByName) {

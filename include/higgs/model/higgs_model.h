@@ -20,10 +20,12 @@ class LoraLinear;
 struct ForwardContext;
 
 struct ForwardOptions {
-  double dropout_p = 0.0;                            // LoRA dropout; 0 in evaluation
-  std::uint64_t dropout_key = 0;                     // mix of seed and optimizer step
-  std::vector<KvCache>* caches = nullptr;            // one per layer, for generation
-  std::vector<at::Tensor>* layer_outputs = nullptr;  // filled with each layer's output, for comparisons
+  double dropout_p = 0.0;                  // LoRA dropout; 0 in evaluation
+  std::uint64_t dropout_key = 0;           // mix of seed and optimizer step
+  std::vector<KvCache>* caches = nullptr;  // one per layer, for generation
+  // For comparisons: filled with the first layer's input, and with each layer's output.
+  at::Tensor* embeddings = nullptr;
+  std::vector<at::Tensor>* layer_outputs = nullptr;
   bool wide = false;  // activations in float32 whatever the model's dtype; weights are widened one by one
 };
 
