@@ -54,7 +54,7 @@ class Packer {
     ClipCursor out(&batch_.audio_out_ids, &batch_.audio_out_ids_start);
     ClipCursor in(batch_.audio_in_ids ? &*batch_.audio_in_ids : nullptr,
                   batch_.audio_in_ids_start ? &*batch_.audio_in_ids_start : nullptr);
-    cu_seqlens_.push_back(0);
+    cu_seqlens_ = text_cu_seqlens_ = {0};
     for (std::int64_t sample = 0; sample < batch_.input_ids.rows; ++sample) {
       begin_sample(sample);
       for (std::int64_t t = 0; t < batch_.input_ids.cols; ++t) {
@@ -71,6 +71,7 @@ class Packer {
         }
       }
       cu_seqlens_.push_back(num_rows());
+      text_cu_seqlens_.push_back(static_cast<std::int64_t>(text_rows_.size()));
     }
     return build();
   }
@@ -136,6 +137,7 @@ class Packer {
     PackedBatch packed;
     packed.num_rows = num_rows();
     packed.cu_seqlens = cu_seqlens_;
+    packed.text_cu_seqlens = text_cu_seqlens_;
     packed.text_rows = column(text_rows_);
     packed.text_ids = column(text_ids_);
     packed.audio_rows = column(audio_rows_);
@@ -159,7 +161,7 @@ class Packer {
   const CollatedBatch& batch_;
   const PackOptions& options_;
   std::int64_t sample_ = 0;
-  std::vector<std::int64_t> cu_seqlens_, kind_, positions_, samples_;
+  std::vector<std::int64_t> cu_seqlens_, text_cu_seqlens_, kind_, positions_, samples_;
   std::vector<std::int64_t> text_rows_, text_ids_, text_labels_, text_target_rows_, text_targets_;
   std::vector<std::int64_t> audio_rows_, audio_ids_, audio_out_rows_, audio_labels_, audio_target_rows_,
       audio_targets_;

@@ -15,6 +15,7 @@ PackedBatch slice_rows(const PackedBatch& batch, std::int64_t begin, std::int64_
   out.num_rows = end - begin;
   out.cu_seqlens = {0, end - begin};
   const at::Tensor text = within(batch.text_rows), audio = within(batch.audio_rows);
+  out.text_cu_seqlens = {0, text.numel()};
   out.text_rows = batch.text_rows.index_select(0, text) - begin;
   out.text_ids = batch.text_ids.index_select(0, text);
   out.audio_rows = batch.audio_rows.index_select(0, audio) - begin;

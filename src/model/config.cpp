@@ -51,6 +51,7 @@ ModelConfig read_hf(const JsonObject& fields) {
   ModelConfig config;
   config.layout = Layout::kHf;
   read_decoder(fields, config);
+  config.layer_forms.assign(static_cast<std::size_t>(config.num_layers), LayerForm::kDualFfn);
   config.num_codebooks = fields.integer("num_codebooks");
   config.codebook_rows = fields.integer("codebook_size");
   config.stream_bos_id = fields.integer("audio_stream_bos_id");
@@ -60,21 +61,28 @@ ModelConfig read_hf(const JsonObject& fields) {
   return config;
 }
 
+// Layers that audio_dual_ffn_layers doesn't name do without the audio FFN, in a manner that the adapter type
+// says. Numbers beyond the last layer mean nothing, as in the reference.
+void read_layer_forms(const JsonObject& fields, ModelConfig& config) {
+  const std::string adapter = fields.string("audio_adapter_type", "stack");
+  if (adapter != "dual_ffn_fast_forward" && adapter != "dual_ffn") {
+    throw UserError(fields.where() + ": audio_adapter_type '" + adapter + "' is not supported");
+  }
+  const LayerForm other = adapter == "dual_ffn" ? LayerForm::kTextFfn : LayerForm::kFastForward;
+  config.layer_forms.assign(static_cast<std::size_t>(config.num_layers), other);
+  for (const std::int64_t layer : fields.integers("audio_dual_ffn_layers")) {
+    if (layer >= 0 && layer < config.num_layers) {
+      config.layer_forms[static_cast<std::size_t>(layer)] = LayerForm::kDualFfn;
+    }
+  }
+}
+
 // Defaults are those of the reference's configuration class, which differ from the released file's values.
 ModelConfig read_boson(const JsonObject& fields) {
   ModelConfig config;
   config.layout = Layout::kBoson;
   read_decoder(fields.object("text_config"), config);
-  const std::string adapter = fields.string("audio_adapter_type", "stack");
-  if (adapter != "dual_ffn_fast_forward" && adapter != "dual_ffn") {
-    throw UserError(fields.where() + ": audio_adapter_type '" + adapter + "' is not supported");
-  }
-  const auto dual = fields.has("audio_dual_ffn_layers") ? fields.integers("audio_dual_ffn_layers")
-                                                        : std::vector<std::int64_t>{};
-  if (static_cast<std::int64_t>(dual.size()) != config.num_layers) {
-    throw UserError(fields.where() +
-                    ": audio_dual_ffn_layers must name every layer; others are not supported yet");
-  }
+  read_layer_forms(fields, config);
   if (fields.boolean("use_audio_out_self_attention", false)) {
     throw UserError(fields.where() + ": use_audio_out_self_attention is not supported");
   }

@@ -5,6 +5,8 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
 
+#include <algorithm>
+
 #include "higgs/base/error.h"
 #include "higgs/model/layers.h"
 
@@ -30,8 +32,14 @@ HiggsModel::HiggsModel(const fs::path& folder, at::ScalarType dtype, at::Device 
 
 ForwardContext HiggsModel::make_context(const PackedBatch& batch, const ForwardOptions& options) const {
   ForwardContext context;
-  context.rope = rope_table(rope_frequencies_, batch.positions, options.wide ? at::kFloat : dtype_);
-  context.cu_seqlens = batch.cu_seqlens;
+  context.all.rope = rope_table(rope_frequencies_, batch.positions, options.wide ? at::kFloat : dtype_);
+  context.all.cu_seqlens = batch.cu_seqlens;
+  const bool passes_over_audio = std::ranges::count(config_.layer_forms, LayerForm::kFastForward) > 0;
+  if (passes_over_audio) {
+    context.text.rope = {context.all.rope.cos.index_select(0, batch.text_rows),
+                         context.all.rope.sin.index_select(0, batch.text_rows)};
+    context.text.cu_seqlens = batch.text_cu_seqlens;
+  }
   context.is_audio = batch.is_audio;
   context.text_rows = batch.text_rows;
   context.audio_rows = batch.audio_rows;
@@ -43,8 +51,8 @@ ForwardContext HiggsModel::make_context(const PackedBatch& batch, const ForwardO
     const auto rows_of = [&](const at::Tensor& rows) {
       return RowIndex{batch.index.sample.index_select(0, rows), batch.index.position.index_select(0, rows)};
     };
-    context.all_index = batch.index;
-    context.text_index = rows_of(batch.text_rows);
+    context.all.index = batch.index;
+    context.text_index = context.text.index = rows_of(batch.text_rows);
     context.audio_index = rows_of(batch.audio_rows);
   }
   return context;

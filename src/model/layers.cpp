@@ -43,13 +43,13 @@ at::Tensor Attention::attend(const at::Tensor& q, const at::Tensor& k, const at:
   return out.squeeze(0).transpose(0, 1).reshape({q.size(0), num_heads_ * head_dim_});
 }
 
-at::Tensor Attention::forward(const at::Tensor& x, const ForwardContext& context, KvCache* cache) {
-  const DropoutContext dropout = context.dropout(context.all_index);
+at::Tensor Attention::forward(const at::Tensor& x, const Sequence& sequence, const DropoutContext& dropout,
+                              KvCache* cache) {
   const std::int64_t n = x.size(0);
   const at::Tensor q =
-      apply_rope(q_proj_->forward(x, dropout).view({n, num_heads_, head_dim_}), context.rope);
+      apply_rope(q_proj_->forward(x, dropout).view({n, num_heads_, head_dim_}), sequence.rope);
   const at::Tensor k =
-      apply_rope(k_proj_->forward(x, dropout).view({n, num_kv_heads_, head_dim_}), context.rope);
+      apply_rope(k_proj_->forward(x, dropout).view({n, num_kv_heads_, head_dim_}), sequence.rope);
   const at::Tensor v = v_proj_->forward(x, dropout).view({n, num_kv_heads_, head_dim_});
 
   if (cache != nullptr) {
@@ -62,9 +62,9 @@ at::Tensor Attention::forward(const at::Tensor& x, const ForwardContext& context
     return o_proj_->forward(out, dropout);
   }
   std::vector<at::Tensor> segments;
-  for (std::size_t s = 0; s + 1 < context.cu_seqlens.size(); ++s) {
-    const std::int64_t begin = context.cu_seqlens[s];
-    const std::int64_t size = context.cu_seqlens[s + 1] - begin;
+  for (std::size_t s = 0; s + 1 < sequence.cu_seqlens.size(); ++s) {
+    const std::int64_t begin = sequence.cu_seqlens[s];
+    const std::int64_t size = sequence.cu_seqlens[s + 1] - begin;
     if (size == 0) continue;
     segments.push_back(
         attend(q.narrow(0, begin, size), k.narrow(0, begin, size), v.narrow(0, begin, size), true));
@@ -88,26 +88,45 @@ at::Tensor Mlp::forward(const at::Tensor& x, const DropoutContext& dropout) {
   return down_proj_->forward(gate * up_proj_->forward(x, dropout), dropout);
 }
 
-DecoderLayer::DecoderLayer(const ModelConfig& config, const std::string& path, WeightSource& weights) {
+DecoderLayer::DecoderLayer(const ModelConfig& config, LayerForm form, const std::string& path,
+                           WeightSource& weights)
+    : form_(form) {
   const auto norm = [&](const std::string& name) {
     at::Tensor weight = weights.take(path + "." + name + ".weight", {config.hidden_size});
     return register_module(name, std::make_shared<RmsNorm>(std::move(weight), config.rms_norm_eps));
   };
   input_layernorm_ = norm("input_layernorm");
   post_attention_layernorm_ = norm("post_attention_layernorm");
-  audio_input_layernorm_ = norm("audio_input_layernorm");
-  audio_post_attention_layernorm_ = norm("audio_post_attention_layernorm");
   self_attn_ =
       register_module("self_attn", std::make_shared<Attention>(config, path + ".self_attn", weights));
   mlp_ = register_module("mlp", std::make_shared<Mlp>(config, path + ".mlp", weights));
+  if (form_ != LayerForm::kDualFfn) return;
+  audio_input_layernorm_ = norm("audio_input_layernorm");
+  audio_post_attention_layernorm_ = norm("audio_post_attention_layernorm");
   audio_mlp_ = register_module("audio_mlp", std::make_shared<Mlp>(config, path + ".audio_mlp", weights));
 }
 
 at::Tensor DecoderLayer::forward(const at::Tensor& x, const ForwardContext& context, KvCache* cache) {
+  if (form_ == LayerForm::kDualFfn) return forward_dual(x, context, cache);
+  if (form_ == LayerForm::kTextFfn) return forward_as_text(x, context, context.all, cache);
+  if (context.text_rows.numel() == 0) return x;
+  const at::Tensor text = x.index_select(0, context.text_rows);
+  return x.index_copy(0, context.text_rows, forward_as_text(text, context, context.text, cache));
+}
+
+at::Tensor DecoderLayer::forward_as_text(const at::Tensor& x, const ForwardContext& context,
+                                         const Sequence& sequence, KvCache* cache) {
+  const DropoutContext dropout = context.dropout(sequence.index);
+  const at::Tensor h = x + self_attn_->forward(input_layernorm_->forward(x), sequence, dropout, cache);
+  return h + mlp_->forward(post_attention_layernorm_->forward(h), dropout);
+}
+
+at::Tensor DecoderLayer::forward_dual(const at::Tensor& x, const ForwardContext& context, KvCache* cache) {
   const at::Tensor norm_weight =
       at::where(context.is_audio, audio_input_layernorm_->weight(), input_layernorm_->weight());
   const at::Tensor normed = norm_weight * input_layernorm_->normalise(x);
-  const at::Tensor h = x + self_attn_->forward(normed, context, cache);
+  const at::Tensor h =
+      x + self_attn_->forward(normed, context.all, context.dropout(context.all.index), cache);
 
   const at::Tensor text =
       mlp_->forward(post_attention_layernorm_->forward(h.index_select(0, context.text_rows)),
@@ -120,7 +139,8 @@ at::Tensor DecoderLayer::forward(const at::Tensor& x, const ForwardContext& cont
 
 Decoder::Decoder(const ModelConfig& config, WeightSource& weights) {
   for (std::int64_t i = 0; i < config.num_layers; ++i) {
-    auto layer = std::make_shared<DecoderLayer>(config, "layers." + std::to_string(i), weights);
+    auto layer = std::make_shared<DecoderLayer>(config, config.layer_forms[static_cast<std::size_t>(i)],
+                                                "layers." + std::to_string(i), weights);
     layers_.push_back(register_module("layer" + std::to_string(i), std::move(layer)));
   }
   at::Tensor weight = weights.take("norm.weight", {config.hidden_size});

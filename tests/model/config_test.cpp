@@ -128,6 +128,25 @@ TEST(Config, BosonDefaultsAreTheReferencesOwn) {
             12);
 }
 
+TEST(Config, LayersWithoutAnAudioFfnAreWhatTheAdapterTypeSays) {
+  using Forms = std::vector<LayerForm>;
+  const auto forms = [](const char* type, const Json& layers) {
+    return read_changed("boson/model/base",
+                        [&](Json& c) {
+                          c["audio_adapter_type"] = type;
+                          c["audio_dual_ffn_layers"] = layers;
+                        })
+        .layer_forms;
+  };
+  constexpr LayerForm kDual = LayerForm::kDualFfn;
+  EXPECT_EQ(forms("dual_ffn", {0, 1, 2}), (Forms{kDual, kDual, kDual}));
+  EXPECT_EQ(forms("dual_ffn", {1}), (Forms{LayerForm::kTextFfn, kDual, LayerForm::kTextFfn}));
+  EXPECT_EQ(forms("dual_ffn_fast_forward", {2, 0, 9}), (Forms{kDual, LayerForm::kFastForward, kDual}));
+  EXPECT_THAT(boson_error([](Json& c) { c.erase("audio_dual_ffn_layers"); }),
+              HasSubstr("'audio_dual_ffn_layers'"));
+  EXPECT_EQ(read_model_config(golden("hf/model")).layer_forms, (Forms{kDual, kDual}));
+}
+
 TEST(Config, MissingOrBrokenFilesAreNamed) {
   const TemporaryFolder folder;
   EXPECT_THAT(user_error([&] { read_model_config(folder.path()); }), HasSubstr("config.json: missing"));

@@ -2,50 +2,16 @@
 #include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
 
-#include "higgs/base/json.h"
-#include "higgs/model/higgs_model.h"
-#include "support/paths.h"
-#include "support/process.h"
-#include "support/torch_compare.h"
+#include "support/base_copy.h"
 
 namespace higgs {
 namespace {
 
+using test::BaseCopy;
 using test::golden;
 using test::TemporaryFolder;
 using test::user_error;
 using ::testing::HasSubstr;
-
-// The tensors of a golden base, to be changed and written elsewhere.
-class BaseCopy {
- public:
-  explicit BaseCopy(const char* base) : config(read_json_file(golden(base) / "config.json")) {
-    const SafetensorsFile file(golden(base) / "model.safetensors");
-    for (const auto& [name, view] : file.tensors()) tensors[name] = test::load(file, name);
-  }
-  static void write_file(const fs::path& path, const std::map<std::string, at::Tensor>& tensors) {
-    std::vector<TensorToWrite> list;
-    for (const auto& [name, tensor] : tensors) {
-      list.push_back({name,
-                      dtype_of(tensor.scalar_type()),
-                      tensor.sizes().vec(),
-                      {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()}});
-    }
-    write_safetensors(path, list);
-  }
-  const fs::path& write() {
-    write_file(folder / "model.safetensors", tensors);
-    test::write_text(folder / "config.json", config.dump());
-    return folder.path();
-  }
-  std::string error() {
-    write();
-    return user_error([&] { HiggsModel model(folder.path(), at::kFloat, at::kCPU); });
-  }
-  TemporaryFolder folder;
-  Json config;
-  std::map<std::string, at::Tensor> tensors;
-};
 
 // One sample of text and frames, enough for every weight to act.
 PackedBatch some_batch() {

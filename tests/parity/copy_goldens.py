@@ -26,7 +26,8 @@ WHOLE = [
     "boson/text/text.jsonl", "boson/text/decode_ids.jsonl",
     "boson/collator/index.json", "boson/collator/cal_num_tokens.json", "boson/collator/delay_pattern.safetensors",
     "boson/model/base/config.json", "boson/model/base/model.safetensors",
-    "boson/model/fast_forward/config.json", "boson/model/tower/config.json",
+    "boson/model/fast_forward/config.json", "boson/model/fast_forward/model.safetensors",
+    "boson/model/tower/config.json",
     "boson/lora/forward.safetensors", "boson/lora/microbatches.safetensors", "boson/lora/train_log.jsonl",
     "boson/lora/info.json", "boson/lora/grads_mb0.safetensors", "boson/lora/grads_mb1.safetensors",
     "boson/generate/index.json", "boson/codec/config.json", "boson/codec/semantic_model/config.json",
@@ -44,6 +45,7 @@ WITHOUT = {  # file -> endings or parts of the names left out
 # Where both heads' logsumexp at every position is stored too, hidden states are compared from the whole file only.
 for name in ["base_left", "base_hf_processor", "lora_left", "rslora_right", "pattern_right", "attn_list_right"]:
     WITHOUT[f"hf/out_{name}.safetensors"] = ["last_hidden"]
+WITHOUT["boson/model/fast_forward_H.safetensors"] = ["hidden_0_embeddings", "hidden_final_norm", "expanded_"]
 # Embeddings of the batches but A (text, audio out) and G (audio in).
 for variant in ["A_one_sample", "B_three", "B_three_padleft", "C_serve_nolabels", "D_text_only",
                 "E_audio_in_placeholder", "F_use_cache", "G_encode_audio_in_tokens"]:

@@ -16,7 +16,8 @@ enum class RowKind : std::uint8_t { kText = 0, kAudioIn = 1, kAudioOut = 2 };
 
 struct PackedBatch {
   std::int64_t num_rows = 0;
-  std::vector<std::int64_t> cu_seqlens;  // [B + 1] row where each sample begins, then N
+  std::vector<std::int64_t> cu_seqlens;       // [B + 1] row where each sample begins, then N
+  std::vector<std::int64_t> text_cu_seqlens;  // [B + 1] the same among text_rows, then Nt
 
   at::Tensor text_rows;  // int64 [Nt]: rows that hold a text token
   at::Tensor text_ids;   // int64 [Nt]

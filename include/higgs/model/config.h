@@ -21,11 +21,19 @@ struct RopeScaling {
   double original_max_position = 8192.0;
 };
 
+// What a decoder layer does with audio rows (frames, in or out).
+enum class LayerForm {
+  kDualFfn,      // they have norms and an FFN of their own
+  kFastForward,  // they pass unchanged, unseen by the text rows
+  kTextFfn,      // they are treated as text rows are
+};
+
 struct ModelConfig {
   Layout layout = Layout::kHf;
   std::int64_t hidden_size = 0;
   std::int64_t intermediate_size = 0;
   std::int64_t num_layers = 0;
+  std::vector<LayerForm> layer_forms;  // [num_layers]
   std::int64_t num_heads = 0;
   std::int64_t num_kv_heads = 0;
   std::int64_t head_dim = 0;

@@ -14,16 +14,23 @@
 
 namespace higgs {
 
-// What every layer of one forward pass shares.
-struct ForwardContext {
+// Rows that attend to each other within their segments: all of a batch, or its text rows alone. Positions are
+// the rows' own, whatever stands between them.
+struct Sequence {
   RopeTable rope;
   std::vector<std::int64_t> cu_seqlens;  // [B + 1]
-  at::Tensor is_audio;                   // bool [N, 1]
-  at::Tensor text_rows, audio_rows;      // int64
-  at::Tensor merge_rows;                 // int64 [N]: where row i stands in [text rows; audio rows]
+  RowIndex index;                        // for dropout
+};
+
+// What every layer of one forward pass shares.
+struct ForwardContext {
+  Sequence all, text;                // `text` is filled only where a layer needs it (LayerForm::kFastForward)
+  at::Tensor is_audio;               // bool [N, 1]
+  at::Tensor text_rows, audio_rows;  // int64
+  at::Tensor merge_rows;             // int64 [N]: where row i stands in [text rows; audio rows]
   double dropout_p = 0.0;
   std::uint64_t dropout_key = 0;
-  RowIndex all_index, text_index, audio_index;
+  RowIndex text_index, audio_index;
 
   DropoutContext dropout(const RowIndex& rows) const { return {dropout_p, dropout_key, &rows}; }
 };
@@ -45,9 +52,10 @@ class RmsNorm : public torch::nn::Module {
 class Attention : public torch::nn::Module {
  public:
   Attention(const ModelConfig& config, const std::string& path, WeightSource& weights);
-  // x: [N, D]. Each segment of cu_seqlens attends to itself; with a cache there is one segment, whose rows
+  // x: [N, D]. Each segment of the sequence attends to itself; with a cache there is one segment, whose rows
   // follow the cached positions and are appended to them.
-  at::Tensor forward(const at::Tensor& x, const ForwardContext& context, KvCache* cache);
+  at::Tensor forward(const at::Tensor& x, const Sequence& sequence, const DropoutContext& dropout,
+                     KvCache* cache);
 
  private:
   at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, bool causal) const;
@@ -65,17 +73,23 @@ class Mlp : public torch::nn::Module {
   std::shared_ptr<LoraLinear> gate_proj_, up_proj_, down_proj_;
 };
 
-// DualFFN layer: one attention for all rows; norms and FFN of their own for text rows and for audio rows.
+// Attention and FFN. As LayerForm says, audio rows have norms and an FFN of their own beside the shared
+// attention, or are passed over (then a cache holds text rows only), or go the way of text.
 class DecoderLayer : public torch::nn::Module {
  public:
-  DecoderLayer(const ModelConfig& config, const std::string& path, WeightSource& weights);
+  DecoderLayer(const ModelConfig& config, LayerForm form, const std::string& path, WeightSource& weights);
   at::Tensor forward(const at::Tensor& x, const ForwardContext& context, KvCache* cache);
 
  private:
+  at::Tensor forward_dual(const at::Tensor& x, const ForwardContext& context, KvCache* cache);
+  at::Tensor forward_as_text(const at::Tensor& x, const ForwardContext& context, const Sequence& sequence,
+                             KvCache* cache);
+
+  LayerForm form_;
   std::shared_ptr<RmsNorm> input_layernorm_, post_attention_layernorm_;
-  std::shared_ptr<RmsNorm> audio_input_layernorm_, audio_post_attention_layernorm_;
+  std::shared_ptr<RmsNorm> audio_input_layernorm_, audio_post_attention_layernorm_;  // null unless kDualFfn
   std::shared_ptr<Attention> self_attn_;
-  std::shared_ptr<Mlp> mlp_, audio_mlp_;
+  std::shared_ptr<Mlp> mlp_, audio_mlp_;  // audio_mlp_: null unless kDualFfn
 };
 
 // All layers and the final norm.
