@@ -21,7 +21,11 @@ HiggsModel::HiggsModel(const fs::path& folder, at::ScalarType dtype, at::Device 
   audio_embed_ = weights.take("audio_embed.weight", {audio_rows, D});
   decoder_ = std::make_shared<Decoder>(config_, weights);
   audio_lm_head_ = weights.take("audio_lm_head.weight", {audio_rows, D});
-  text_lm_head_ = weights.take_if_present("text_lm_head.weight", {config_.vocab_size, D});
+  // An HF base that was saved again may lack its text head; a boson one without is of another model.
+  text_lm_head_ = config_.layout == Layout::kHf
+                      ? weights.take_if_present("text_lm_head.weight", {config_.vocab_size, D})
+                      : weights.take("text_lm_head.weight", {config_.vocab_size, D});
+  for (const char* prefix : {"audio_tower.", "audio_encoder_proj."}) weights.ignore(prefix);
   weights.expect_all_taken();
   linears_ = decoder_->linears();
 

@@ -29,6 +29,21 @@ std::string stored_name(Layout layout, const std::string& canonical) {
   return layout == Layout::kHf ? "model." + canonical : canonical;
 }
 
+std::vector<std::string> other_names(Layout layout, const std::string& canonical) {
+  if (layout != Layout::kBoson) return {};
+  if (canonical == "audio_lm_head.weight") return {"audio_lm_head.weight"};
+  if (canonical == "text_lm_head.weight") return {"text_lm_head.weight", "lm_head.weight"};
+  return {};
+}
+
+std::optional<std::pair<std::string, std::string>> split_names(Layout layout, const std::string& stored,
+                                                               const std::string& kind) {
+  const std::string end = ".weight";
+  if (layout != Layout::kBoson || !stored.ends_with(end)) return std::nullopt;
+  const std::string stem = stored.substr(0, stored.size() - end.size()) + "." + kind;
+  return std::pair{stem + "_frozen" + end, stem + "_trainable" + end};
+}
+
 std::string adapter_prefix(Layout layout) {
   return layout == Layout::kHf ? "base_model.model.model." : "base_model.model.";
 }

@@ -1,6 +1,10 @@
 #include "higgs/model/weights.h"
 
+#include <ATen/ops/cat.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/from_blob.h>
+
+#include <algorithm>
 
 #include "higgs/base/error.h"
 #include "higgs/model/layout.h"
@@ -69,20 +73,62 @@ at::Tensor view_of(const TensorView& view, std::shared_ptr<const SafetensorsFile
 WeightSource::WeightSource(const fs::path& folder, Layout layout, at::ScalarType dtype, at::Device device)
     : files_(folder), layout_(layout), dtype_(dtype), device_(device) {}
 
-at::Tensor WeightSource::take_if_present(const std::string& canonical, at::IntArrayRef shape) {
-  const std::string name = stored_name(layout_, canonical);
-  const auto found = files_.tensors().find(name);
-  if (found == files_.tensors().end()) return {};
+std::string WeightSource::where(const std::string& name) const {
+  return files_.folder().string() + ": tensor '" + name + "'";
+}
+
+at::Tensor WeightSource::view(const std::string& name) {
+  const TensorView& view = files_.tensors().at(name);
   taken_.insert(name);
-  const TensorView& view = found->second;
-  const std::string where = files_.folder().string() + ": tensor '" + name + "'";
-  if (at::IntArrayRef(view.shape) != shape) {
-    throw UserError(where + " has shape " + shape_text(view.shape) + ", config.json asks for " +
+  if (!at::isFloatingType(scalar_type_of(view.dtype)))
+    throw UserError(where(name) + " must hold floating point numbers");
+  return view_of(view, files_.file_of(name));
+}
+
+at::Tensor WeightSource::joined(const std::string& name, at::IntArrayRef shape) {
+  for (const char* kind : {"embedding", "linear"}) {
+    const auto parts = split_names(layout_, name, kind);
+    if (!parts || !(files_.contains(parts->first) || files_.contains(parts->second))) continue;
+    for (const std::string& part : {parts->first, parts->second}) {
+      if (!files_.contains(part)) throw UserError(where(part) + " is missing: its other part is there");
+    }
+    const at::Tensor first = view(parts->first), second = view(parts->second);
+    if (first.dim() != 2 || second.dim() != 2 || first.size(1) != second.size(1) ||
+        at::IntArrayRef({first.size(0) + second.size(0), first.size(1)}) != shape ||
+        first.scalar_type() != second.scalar_type()) {
+      throw UserError(where(parts->first) + " of " + shape_text(first.sizes()) +
+                      " and its trainable part of " + shape_text(second.sizes()) +
+                      " do not make the tensor of " + shape_text(shape) + " that config.json asks for");
+    }
+    return at::cat({first, second});
+  }
+  return {};
+}
+
+at::Tensor WeightSource::stored(const std::string& name, at::IntArrayRef shape) {
+  at::Tensor parts = joined(name, shape);
+  if (!files_.contains(name)) return parts;
+  at::Tensor whole = view(name);
+  if (whole.sizes() != shape) {
+    throw UserError(where(name) + " has shape " + shape_text(whole.sizes()) + ", config.json asks for " +
                     shape_text(shape));
   }
-  if (!at::isFloatingType(scalar_type_of(view.dtype)))
-    throw UserError(where + " must hold floating point numbers");
-  return view_of(view, files_.file_of(name)).to(at::TensorOptions(dtype_).device(device_));
+  if (parts.defined() && !parts.equal(whole))
+    throw UserError(where(name) + " is stored in two parts as well, with other values");
+  return whole;
+}
+
+at::Tensor WeightSource::take_if_present(const std::string& canonical, at::IntArrayRef shape) {
+  const std::string name = stored_name(layout_, canonical);
+  at::Tensor found = stored(name, shape);
+  for (const std::string& other : other_names(layout_, canonical)) {
+    at::Tensor duplicate = stored(other, shape);
+    if (found.defined() && duplicate.defined() && !duplicate.equal(found)) {
+      throw UserError(where(other) + " differs from '" + name + "', which it should repeat");
+    }
+    if (!found.defined()) found = std::move(duplicate);
+  }
+  return found.defined() ? found.to(at::TensorOptions(dtype_).device(device_)) : found;
 }
 
 at::Tensor WeightSource::take(const std::string& canonical, at::IntArrayRef shape) {
@@ -99,6 +145,7 @@ void WeightSource::expect_all_taken() const {
   std::size_t count = 0;
   for (const auto& [name, view] : files_.tensors()) {
     if (taken_.count(name) != 0 || is_ignored(layout_, name)) continue;
+    if (std::ranges::any_of(ignored_, [&](const auto& prefix) { return name.starts_with(prefix); })) continue;
     if (++count <= 3) names += (names.empty() ? "" : ", ") + name;
   }
   if (count != 0) {

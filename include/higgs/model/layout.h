@@ -2,7 +2,10 @@
 // embed_tokens, audio_embed, layers.N.*, norm, audio_lm_head, text_lm_head (each with ".weight").
 #pragma once
 
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "higgs/model/config.h"
 
@@ -10,6 +13,16 @@ namespace higgs {
 
 // "layers.0.mlp.up_proj.weight" -> "model.layers.0.mlp.up_proj.weight" in the HF layout.
 std::string stored_name(Layout layout, const std::string& canonical);
+
+// Other names under which a checkpoint may hold the tensor, alone or a second time: boson's heads outside
+// their projector.
+std::vector<std::string> other_names(Layout layout, const std::string& canonical);
+
+// Names of the two parts that boson's partly frozen modules store instead of `stored`, to be put together
+// along the rows: "X.weight" -> "X.linear_frozen.weight" and "X.linear_trainable.weight" for `kind` "linear".
+// Nothing in the HF layout.
+std::optional<std::pair<std::string, std::string>> split_names(Layout layout, const std::string& stored,
+                                                               const std::string& kind);
 
 // What PEFT puts before a module path: "base_model.model.model." (HF) or "base_model.model." (boson).
 std::string adapter_prefix(Layout layout);
