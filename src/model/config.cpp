@@ -37,7 +37,7 @@ void read_decoder(const JsonObject& fields, ModelConfig& config) {
   config.rms_norm_eps = fields.number("rms_norm_eps", 1e-6);
   if (fields.string("hidden_act", "silu") != "silu")
     throw UserError(fields.where() + ": hidden_act must be silu");
-  for (const char* key : {"attention_bias", "mlp_bias", "tie_word_embeddings"}) {
+  for (const char* key : {"attention_bias", "mlp_bias"}) {
     if (fields.boolean(key, false)) throw UserError(fields.where() + ": " + key + " is not supported");
   }
   if (config.num_kv_heads <= 0 || config.num_heads % config.num_kv_heads != 0 || config.head_dim <= 0 ||
@@ -51,6 +51,9 @@ ModelConfig read_hf(const JsonObject& fields) {
   ModelConfig config;
   config.layout = Layout::kHf;
   read_decoder(fields, config);
+  // In boson's layout the key stands in text_config, where its class pays no heed to it.
+  if (fields.boolean("tie_word_embeddings", false))
+    throw UserError(fields.where() + ": tie_word_embeddings is not supported");
   config.layer_forms.assign(static_cast<std::size_t>(config.num_layers), LayerForm::kDualFfn);
   config.num_codebooks = fields.integer("num_codebooks");
   config.codebook_rows = fields.integer("codebook_size");
@@ -77,23 +80,33 @@ void read_layer_forms(const JsonObject& fields, ModelConfig& config) {
   }
 }
 
-// Defaults are those of the reference's configuration class, which differ from the released file's values.
-ModelConfig read_boson(const JsonObject& fields) {
-  ModelConfig config;
-  config.layout = Layout::kBoson;
-  read_decoder(fields.object("text_config"), config);
-  read_layer_forms(fields, config);
-  if (fields.boolean("use_audio_out_self_attention", false)) {
-    throw UserError(fields.where() + ": use_audio_out_self_attention is not supported");
+// What the reference can build and this program doesn't.
+void refuse_unknown_parts(const JsonObject& fields) {
+  for (const char* key : {"use_audio_out_self_attention", "use_audio_out_embed_projector", "audio_embed_avg",
+                          "use_rq_transformer"}) {
+    if (fields.boolean(key, false)) throw UserError(fields.where() + ": " + key + " is not supported");
   }
   if (fields.integer("audio_decoder_proj_num_layers", 0) != 0) {
     throw UserError(fields.where() + ": audio_decoder_proj_num_layers must be 0");
   }
-  if (!fields.boolean("skip_audio_tower", false)) {
-    throw UserError(fields.where() + ": skip_audio_tower false (Whisper features) is not supported yet");
-  }
   if (!fields.boolean("use_delay_pattern", false)) {
     throw UserError(fields.where() + ": use_delay_pattern must be true");
+  }
+}
+
+// Defaults are those of the reference's configuration class, which differ from the released file's values.
+ModelConfig read_boson(const JsonObject& fields) {
+  ModelConfig config;
+  config.layout = Layout::kBoson;
+  const JsonObject text = fields.object("text_config");
+  if (text.string("model_type", "llama") != "llama") {
+    throw UserError(text.where() + ": model_type '" + text.string("model_type") + "' is not supported");
+  }
+  read_decoder(text, config);
+  read_layer_forms(fields, config);
+  refuse_unknown_parts(fields);
+  if (!fields.boolean("skip_audio_tower", false)) {
+    throw UserError(fields.where() + ": skip_audio_tower false (Whisper features) is not supported yet");
   }
   config.encode_audio_in_tokens = fields.boolean("encode_audio_in_tokens", false);
   config.num_codebooks = fields.integer("audio_num_codebooks", 12);

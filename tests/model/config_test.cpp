@@ -128,6 +128,29 @@ TEST(Config, BosonDefaultsAreTheReferencesOwn) {
             12);
 }
 
+// Whatever else the reference can build is refused by its name.
+TEST(Config, BosonPartsThatAreNotDoneAreNamed) {
+  for (const char* key : {"use_audio_out_self_attention", "use_audio_out_embed_projector", "audio_embed_avg",
+                          "use_rq_transformer"}) {
+    EXPECT_THAT(boson_error([&](Json& c) { c[key] = true; }),
+                HasSubstr(std::string(key) + " is not supported"));
+  }
+  EXPECT_THAT(boson_error([](Json& c) { c["audio_adapter_type"] = "stack"; }),
+              HasSubstr("audio_adapter_type 'stack' is not supported"));
+  EXPECT_THAT(boson_error([](Json& c) { c["use_delay_pattern"] = false; }),
+              HasSubstr("use_delay_pattern must be true"));
+  EXPECT_THAT(boson_error([](Json& c) { c["text_config"]["model_type"] = "qwen2"; }),
+              HasSubstr("model_type 'qwen2' is not supported"));
+  EXPECT_THAT(boson_error([](Json& c) { c["text_config"]["hidden_act"] = "gelu"; }),
+              HasSubstr("hidden_act must be silu"));
+  EXPECT_THAT(boson_error([](Json& c) { c["text_config"]["rope_scaling"]["rope_type"] = "dynamic"; }),
+              HasSubstr("rope_type 'dynamic' is not supported"));
+  // Its class ties nothing, whatever text_config says.
+  EXPECT_EQ(read_changed("boson/model/base", [](Json& c) { c["text_config"]["tie_word_embeddings"] = true; })
+                .num_layers,
+            3);
+}
+
 TEST(Config, LayersWithoutAnAudioFfnAreWhatTheAdapterTypeSays) {
   using Forms = std::vector<LayerForm>;
   const auto forms = [](const char* type, const Json& layers) {
