@@ -6,7 +6,7 @@
 #include "higgs/base/error.h"
 #include "higgs/base/hash.h"
 #include "higgs/base/log.h"
-#include "higgs/data/base64.h"
+#include "higgs/data/clip_file.h"
 
 namespace higgs {
 
@@ -59,30 +59,15 @@ fs::path CodeStore::cache_path(const std::string& key) const {
 }
 
 Codes CodeStore::codes(const AudioContent& clip, const fs::path& manifest_folder, const std::string& where) {
-  const bool inline_bytes = clip.raw_audio && (clip.audio_url.empty() || clip.audio_url == "placeholder");
-  if (inline_bytes) return encode_cached(decode_base64(*clip.raw_audio, where), "raw_audio", clip, where);
-  if (clip.audio_url.empty() || clip.audio_url == "placeholder") {
-    throw UserError(where + ": a clip has neither an audio_url nor raw_audio");
+  const ClipFile file(clip, manifest_folder, where);
+  if (!file.holds_codes()) return encode_cached(file.bytes(), file.name(), clip, where);
+  try {
+    Codes codes = read_codes(file.name());
+    check(codes, file.name());
+    return codes;
+  } catch (const UserError& error) {
+    throw UserError(where + ": " + error.what());
   }
-  if (clip.audio_url.find("://") != std::string::npos) {
-    throw UserError(where + ": audio_url '" + clip.audio_url +
-                    "' is not a local file; download the clip first");
-  }
-  const fs::path path =
-      fs::path(clip.audio_url).is_absolute() ? fs::path(clip.audio_url) : manifest_folder / clip.audio_url;
-  if (!fs::exists(path)) throw UserError(where + ": " + path.string() + ": no such clip");
-  if (path.extension() == ".safetensors") {
-    try {
-      Codes codes = read_codes(path);
-      check(codes, path.string());
-      return codes;
-    } catch (const UserError& error) {
-      throw UserError(where + ": " + error.what());
-    }
-  }
-  const MappedFile file(path);
-  const std::string_view bytes(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  return encode_cached(bytes, path.string(), clip, where);
 }
 
 Codes CodeStore::encode_cached(std::string_view bytes, const std::string& name, const AudioContent& clip,

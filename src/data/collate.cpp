@@ -172,7 +172,13 @@ std::pair<std::int64_t, bool> measure(std::span<const EncodedSample* const> samp
 
 }  // namespace
 
-CollatedBatch collate(std::span<const EncodedSample* const> samples, const CollateOptions& options) {
+CollatedBatch collate(std::span<const EncodedSample* const> given, const CollateOptions& options) {
+  std::vector<const EncodedSample*> samples(given.begin(), given.end());
+  std::vector<std::optional<EncodedSample>> chunked(samples.size());
+  for (std::size_t i = 0; options.whisper && i < samples.size(); ++i) {
+    chunked[i] = cut_into_chunks(*samples[i], options);
+    if (chunked[i]) samples[i] = &*chunked[i];
+  }
   const auto [length, has_labels] = measure(samples, options);
   Clips clips;
   for (const EncodedSample* sample : samples) find_clips(*sample, options, clips);
@@ -208,6 +214,7 @@ CollatedBatch collate(std::span<const EncodedSample* const> samples, const Colla
   if (options.return_audio_in_tokens) {
     batch.audio_in_ids = concat_codes(clips.in, options, batch.audio_in_ids_start.emplace());
   }
+  if (options.whisper) batch.audio_features = audio_features(given, options);
   return batch;
 }
 

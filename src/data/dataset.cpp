@@ -5,18 +5,26 @@
 #include "higgs/base/error.h"
 #include "higgs/base/hash.h"
 #include "higgs/base/log.h"
+#include "higgs/data/clip_file.h"
 
 namespace higgs {
 namespace {
 
-// Positions after expansion: each encoded clip takes its frames + BOS, EOS and the delay's tail.
+// Positions after expansion: a placeholder becomes the frames of its codes with BOS, EOS and the delay's
+// tail, or its features, or both.
 std::int64_t expanded_length(const EncodedSample& sample, const SpecialIds& ids) {
   std::int64_t length = static_cast<std::int64_t>(sample.input_ids.size());
   std::size_t clip = 0;
   for (const std::int64_t id : sample.input_ids) {
     if (id != ids.audio_in && id != ids.audio_out) continue;
-    length +=
-        sample.codes[clip++].num_frames + ids.num_codebooks;  // L = T + 2 + (C - 1), less the placeholder
+    --length;
+    if (id == ids.audio_out || ids.encode_audio_in) {
+      length += sample.codes[clip].num_frames + ids.num_codebooks + 1;  // T + 2 + (C - 1)
+    }
+    if (id == ids.audio_in && ids.whisper) {
+      length += heard_length(sample.heard[clip].num_samples, *ids.whisper);
+    }
+    ++clip;
   }
   return length;
 }
@@ -58,6 +66,26 @@ class PromptStatistics {
 
 }  // namespace
 
+EncodedSample encode_sample(TokenizedSample tokens, CodeStore& store, const SpecialIds& ids,
+                            const fs::path& manifest_folder, const std::string& where) {
+  check_placeholders(tokens, ids.audio_in, ids.audio_out, where);
+  EncodedSample sample;
+  for (const std::int64_t id : tokens.input_ids) {
+    if (id != ids.audio_in && id != ids.audio_out) continue;
+    const AudioContent& clip = tokens.audios[sample.codes.size()];
+    const bool heard = ids.whisper && id == ids.audio_in;
+    sample.heard.push_back(heard ? heard_clip(clip, manifest_folder, where) : HeardClip{});
+    // Of a clip that is only heard, codes would go nowhere.
+    sample.codes.push_back(heard && !ids.encode_audio_in ? Codes{ids.num_codebooks, 0, {}}
+                                                         : store.codes(clip, manifest_folder, where));
+  }
+  sample.input_ids = std::move(tokens.input_ids);
+  sample.label_ids = std::move(tokens.label_ids);
+  sample.where = where;
+  if (ids.whisper) cut_into_chunks(sample, collate_options(ids));  // for its errors
+  return sample;
+}
+
 Dataset Dataset::load(const fs::path& path, const Tokenizer& tokenizer, CodeStore& store,
                       const SpecialIds& ids, const DatasetOptions& options) {
   const Manifest manifest(path);
@@ -68,14 +96,8 @@ Dataset Dataset::load(const fs::path& path, const Tokenizer& tokenizer, CodeStor
     const std::string where = manifest.where(i);
     try {
       const ChatMLSample chat = parse_chatml(manifest.line(i), where);
-      TokenizedSample tokens = to_tokens.tokenize(chat, where);
-      check_placeholders(tokens, ids.audio_in, ids.audio_out, where);
-      EncodedSample sample;
-      for (const AudioContent& clip : tokens.audios)
-        sample.codes.push_back(store.codes(clip, manifest.folder(), where));
-      sample.input_ids = std::move(tokens.input_ids);
-      sample.label_ids = std::move(tokens.label_ids);
-      sample.where = where;
+      EncodedSample sample =
+          encode_sample(to_tokens.tokenize(chat, where), store, ids, manifest.folder(), where);
       const std::int64_t length = expanded_length(sample, ids);
       if (options.max_tokens > 0 && length > options.max_tokens) {
         const std::string message = where + ": " + std::to_string(length) +
@@ -108,6 +130,7 @@ std::string Dataset::fingerprint() const {
     hasher.update(std::as_bytes(std::span(sample.input_ids)));
     if (sample.label_ids) hasher.update(std::as_bytes(std::span(*sample.label_ids)));
     for (const Codes& codes : sample.codes) hasher.update(std::as_bytes(std::span(codes.values)));
+    for (const HeardClip& clip : sample.heard) hasher.update(std::string_view(clip.hash));
     hasher.update(static_cast<std::uint64_t>(sample.codes.size()));
   }
   return hasher.hex();
@@ -148,6 +171,7 @@ CollateOptions collate_options(const SpecialIds& ids) {
   options.stream_eos_id = ids.stream_eos;
   options.return_audio_in_tokens = ids.encode_audio_in;
   options.num_codebooks = ids.num_codebooks;
+  options.whisper = ids.whisper;
   return options;
 }
 

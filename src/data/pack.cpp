@@ -63,8 +63,9 @@ class Packer {
         if (id == options_.audio_out_id) {
           add_clip(batch_.audio_out_ids, out.next(), RowKind::kAudioOut);
         } else if (id == options_.audio_in_id) {
-          // Without its codes the reference gives the placeholder no embedding and masks it: the row
-          // vanishes.
+          // Without codes and features the reference gives the placeholder no embedding and masks it: the row
+          // vanishes. Features come before codes.
+          if (batch_.audio_features) add_features(*batch_.audio_features);
           if (in.present()) add_clip(*batch_.audio_in_ids, in.next(), RowKind::kAudioIn);
         } else {
           add_text(id, batch_.label_ids ? batch_.label_ids->at(sample, t) : kIgnore);
@@ -96,6 +97,19 @@ class Packer {
     if (label != kIgnore && row > cu_seqlens_.back()) {
       text_target_rows_.push_back(row - 1);
       text_targets_.push_back(label);
+    }
+  }
+
+  void add_features(const AudioFeatures& features) {
+    const std::int64_t chunk = next_chunk_++;
+    const std::int64_t count = num_feature_rows(features.num_valid.at(static_cast<std::size_t>(chunk)));
+    for (std::int64_t i = 0; i < count; ++i) {
+      feature_slots_.push_back(static_cast<std::int64_t>(text_rows_.size()));
+      feature_sources_.push_back(chunk * num_feature_rows(features.num_frames) + i);
+      text_rows_.push_back(num_rows());
+      text_ids_.push_back(0);
+      text_labels_.push_back(kIgnore);
+      add_row(RowKind::kFeature);
     }
   }
 
@@ -144,7 +158,9 @@ class Packer {
     packed.audio_ids = tensor_of(audio_ids_, {count(audio_rows_), C});
     packed.positions = column(positions_);
     packed.kind = column(kind_).to(at::kByte);
-    packed.is_audio = packed.kind.ne(0).unsqueeze(1);
+    packed.is_audio = packed.kind.eq(static_cast<int>(RowKind::kAudioIn))
+                          .logical_or(packed.kind.eq(static_cast<int>(RowKind::kAudioOut)))
+                          .unsqueeze(1);
     packed.audio_out_rows = column(audio_out_rows_);
     packed.index = {column(samples_).to(at::kInt), packed.positions.to(at::kInt)};
     packed.text_labels = column(text_labels_);
@@ -155,13 +171,25 @@ class Packer {
     packed.audio_targets = tensor_of(audio_targets_, {count(audio_target_rows_), C});
     packed.num_text_targets = count(text_targets_);
     packed.num_audio_targets = num_audio_targets_;
+    if (batch_.audio_features && next_chunk_ > 0) {
+      const AudioFeatures& features = *batch_.audio_features;
+      HIGGS_ASSERT(next_chunk_ == count(features.num_valid));
+      packed.audio_features = at::empty({next_chunk_, features.num_mels, features.num_frames}, at::kFloat);
+      HIGGS_ASSERT(packed.audio_features.nbytes() == features.values.size() * sizeof(float));
+      std::memcpy(packed.audio_features.mutable_data_ptr(), features.values.data(),
+                  packed.audio_features.nbytes());
+      packed.features_valid = column(features.num_valid);
+      packed.feature_slots = column(feature_slots_);
+      packed.feature_sources = column(feature_sources_);
+    }
     return packed;
   }
 
   const CollatedBatch& batch_;
   const PackOptions& options_;
-  std::int64_t sample_ = 0;
+  std::int64_t sample_ = 0, next_chunk_ = 0;
   std::vector<std::int64_t> cu_seqlens_, text_cu_seqlens_, kind_, positions_, samples_;
+  std::vector<std::int64_t> feature_slots_, feature_sources_;
   std::vector<std::int64_t> text_rows_, text_ids_, text_labels_, text_target_rows_, text_targets_;
   std::vector<std::int64_t> audio_rows_, audio_ids_, audio_out_rows_, audio_labels_, audio_target_rows_,
       audio_targets_;
@@ -176,12 +204,27 @@ PackedBatch pack(const CollatedBatch& batch, const PackOptions& options) {
 
 PackedBatch PackedBatch::to(at::Device device) const {
   PackedBatch moved = *this;
-  for (at::Tensor* tensor :
-       {&moved.text_rows, &moved.text_ids, &moved.audio_rows, &moved.audio_ids, &moved.positions,
-        &moved.is_audio, &moved.kind, &moved.audio_out_rows, &moved.index.sample, &moved.index.position,
-        &moved.text_labels, &moved.audio_labels, &moved.text_target_rows, &moved.text_targets,
-        &moved.audio_target_rows, &moved.audio_targets}) {
-    *tensor = tensor->to(device);
+  for (at::Tensor* tensor : {&moved.text_rows,
+                             &moved.text_ids,
+                             &moved.audio_rows,
+                             &moved.audio_ids,
+                             &moved.positions,
+                             &moved.is_audio,
+                             &moved.kind,
+                             &moved.audio_out_rows,
+                             &moved.index.sample,
+                             &moved.index.position,
+                             &moved.text_labels,
+                             &moved.audio_labels,
+                             &moved.text_target_rows,
+                             &moved.text_targets,
+                             &moved.audio_target_rows,
+                             &moved.audio_targets,
+                             &moved.audio_features,
+                             &moved.features_valid,
+                             &moved.feature_slots,
+                             &moved.feature_sources}) {
+    if (tensor->defined()) *tensor = tensor->to(device);
   }
   return moved;
 }

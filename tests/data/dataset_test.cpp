@@ -70,6 +70,59 @@ TEST_F(DatasetTest, LengthIsThatOfThePackedSample) {
   EXPECT_EQ(make_batch({&sample, 1}, ids, 0).num_rows, dataset.length(0));
 }
 
+// A base with an audio tower: user clips are heard, and found again when a batch is made.
+class HeardClips : public DatasetTest {
+ protected:
+  HeardClips() {
+    ids.encode_audio_in = false;
+    ids.whisper = WhisperOptions{16, 200, 32000};
+    fs::copy_file(test::golden("hf/synthetic/sweep_24k.wav"), folder / "sweep.wav");
+    fs::copy_file(test::golden("hf/synthetic/digits_24k.wav"), folder / "digits.wav");
+  }
+  // The user plays a clip; the assistant speaks one of codes.
+  static std::string heard(const std::string& clip, const std::string& more = "") {
+    return R"({"messages":[{"role":"user","content":{"type":"audio","audio_url":")" + clip + "\"" + more +
+           R"(}},{"role":"assistant","content":{"type":"audio","audio_url":"c0.safetensors"}}]})" + "\n";
+  }
+  std::int64_t num_rows(const Dataset& dataset) {
+    const EncodedSample* sample = &dataset.sample(0);
+    return make_batch({&sample, 1}, ids, 0).num_rows;
+  }
+};
+
+// The store has no codec: codes of clips that are only heard are not asked for.
+TEST_F(HeardClips, BecomeFeaturesWithoutCodes) {
+  const Dataset sweep = load(heard("sweep.wav")), digits = load(heard("digits.wav"));
+  EXPECT_EQ(sweep.sample(0).heard[0].num_samples, 8000);
+  EXPECT_EQ(num_rows(sweep), sweep.length(0));
+  EXPECT_EQ(num_rows(digits), digits.length(0));
+  EXPECT_EQ(digits.length(0) - sweep.length(0), num_feature_rows(132) - num_feature_rows(50));
+  EXPECT_NE(sweep.fingerprint(), load(heard("sweep.wav", R"(,"duration":0.4)")).fingerprint());
+  EXPECT_EQ(sweep.fingerprint(), load(heard("sweep.wav")).fingerprint());
+}
+
+TEST_F(HeardClips, ThatGoAwayAreNamedWhenABatchIsMade) {
+  const Dataset dataset = load(heard("sweep.wav"));
+  fs::copy_file(folder / "digits.wav", folder / "sweep.wav", fs::copy_options::overwrite_existing);
+  EXPECT_NE(test::user_error([&] { num_rows(dataset); }).find("m.jsonl:1: a clip has changed"),
+            std::string::npos);
+  fs::remove(folder / "sweep.wav");
+  EXPECT_NE(test::user_error([&] { num_rows(dataset); }).find("sweep.wav: no such clip"), std::string::npos);
+}
+
+TEST_F(HeardClips, ThatCannotBeTakenAreNamedAtTheStart) {
+  EXPECT_NE(test::user_error([&] { load(heard("c0.safetensors")); }).find("give the recording, not codes"),
+            std::string::npos);
+  ids.whisper->chunk_samples = 16000;
+  EXPECT_NE(test::user_error([&] { load(heard("digits.wav")); }).find("lasts more than 1 s"),
+            std::string::npos);
+  const std::string spoken_first =
+      R"({"messages":[{"role":"assistant","content":{"type":"audio","audio_url":"c0.safetensors"}},)"
+      R"({"role":"user","content":{"type":"audio","audio_url":"sweep.wav"}}]})";
+  EXPECT_NE(test::user_error([&] { load(spoken_first + "\n"); }).find("comes after one that is spoken"),
+            std::string::npos);
+}
+
 TEST_F(DatasetTest, RemembersThePromptGenerationShallFollow) {
   EXPECT_EQ(load(line("same", "a", "c0.safetensors") + line("same", "b", "c0.safetensors")).system_text,
             "same");

@@ -57,6 +57,42 @@ TEST(Pack, ExpandsPlaceholdersAndDropsPadding) {
   EXPECT_EQ(values(batch.index.sample), (List{5, 5, 5, 5, 5, 5, 5, 5, 6, 6}));
 }
 
+// A clip that is heard becomes features, then its codes where the model is given these too.
+TEST(Pack, FeaturesStandBeforeCodes) {
+  EncodedSample heard = sample({10, kIn, 11}, {-100, -100, 11}, {kClip});
+  heard.heard = {{1500, "", [] { return std::vector<float>(1500, 0.25f); }}};  // 10 frames: 5, then 2
+  const EncodedSample other = sample({20, 21}, {-100, 21}, {});
+  const EncodedSample* both[] = {&other, &heard};
+  SpecialIds with_tower = ids();
+  with_tower.whisper = WhisperOptions{4, 12, 12 * 160};
+  const PackedBatch batch = make_batch(both, with_tower, 0);
+  EXPECT_EQ(values(batch.kind), (List{0, 0, 0, 3, 3, 1, 1, 1, 1, 1, 0}));
+  EXPECT_EQ(values(batch.is_audio), (List{0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 0}));
+  EXPECT_EQ(values(batch.text_rows), (List{0, 1, 2, 3, 4, 10}));
+  EXPECT_EQ(batch.text_cu_seqlens, (List{0, 2, 6}));
+  EXPECT_EQ(values(batch.feature_slots), (List{3, 4}));
+  EXPECT_EQ(values(batch.feature_sources), (List{0, 1}));
+  EXPECT_EQ(values(batch.features_valid), (List{10}));
+  EXPECT_EQ(values(batch.text_target_rows), (List{0, 9}));
+
+  with_tower.encode_audio_in = false;
+  EXPECT_EQ(values(make_batch(both, with_tower, 0).kind), (List{0, 0, 0, 3, 3, 0}));
+}
+
+TEST(Pack, ChunksOfALongClipFollowEachOther) {
+  EncodedSample heard = sample({10, 1, kIn, 2, 11}, {-100, -100, -100, -100, 11}, {Codes{2, 0, {}}});
+  heard.heard = {{3000, "", [] { return std::vector<float>(3000, 0.25f); }}};  // 12 frames, then 7
+  const EncodedSample* one = &heard;
+  SpecialIds with_tower = ids();
+  with_tower.encode_audio_in = false;
+  with_tower.whisper = WhisperOptions{4, 12, 12 * 160};
+  const PackedBatch batch = make_batch({&one, 1}, with_tower, 0);
+  EXPECT_EQ(values(batch.kind), (List{0, 0, 3, 3, 3, 0, 0, 3, 3, 0, 0}));
+  EXPECT_EQ(values(batch.text_ids), (List{10, 1, 0, 0, 0, 2, 1, 0, 0, 2, 11}));
+  EXPECT_EQ(values(batch.feature_sources), (List{0, 1, 2, 3, 4}));
+  EXPECT_EQ(batch.num_rows, 5 - 1 + heard_length(3000, *with_tower.whisper));
+}
+
 TEST(Pack, TargetsArePredictedByTheRowBefore) {
   const EncodedSample a = sample({10, kOut, 11, 12}, {-100, kOut, 11, 12}, {kClip});
   const EncodedSample b = sample({20, 21}, {20, 21}, {});

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,8 +20,9 @@ namespace higgs {
 struct SpecialIds {
   std::int64_t audio_in = -1, audio_out = -1, pad = 0, stream_bos = 0, stream_eos = 0;
   std::int64_t num_codebooks = 0;
-  std::int64_t codebook_size = 0;  // codes proper, without BOS and EOS
-  bool encode_audio_in = true;
+  std::int64_t codebook_size = 0;         // codes proper, without BOS and EOS
+  bool encode_audio_in = true;            // the model is given the codes of <|AUDIO|> clips
+  std::optional<WhisperOptions> whisper;  // it hears them through its audio tower
 };
 
 struct DatasetOptions {
@@ -57,6 +59,10 @@ class Dataset {
   std::vector<std::int64_t> lengths_;
   std::size_t num_skipped_ = 0;
 };
+
+// A tokenised sample with its clips encoded, and found for the audio tower where `ids` say so. UserError.
+EncodedSample encode_sample(TokenizedSample tokens, CodeStore& store, const SpecialIds& ids,
+                            const fs::path& manifest_folder, const std::string& where);
 
 // Encodes every `count`-th sample's clips, from `index` on, into the cache: what one rank does so that all
 // find everything there. Bad lines are left for Dataset::load to name.

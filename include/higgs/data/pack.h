@@ -12,18 +12,27 @@
 
 namespace higgs {
 
-enum class RowKind : std::uint8_t { kText = 0, kAudioIn = 1, kAudioOut = 2 };
+// kFeature: what the audio tower heard of an <|AUDIO|> clip.
+enum class RowKind : std::uint8_t { kText = 0, kAudioIn = 1, kAudioOut = 2, kFeature = 3 };
 
 struct PackedBatch {
   std::int64_t num_rows = 0;
   std::vector<std::int64_t> cu_seqlens;       // [B + 1] row where each sample begins, then N
   std::vector<std::int64_t> text_cu_seqlens;  // [B + 1] the same among text_rows, then Nt
 
-  at::Tensor text_rows;  // int64 [Nt]: rows that hold a text token
-  at::Tensor text_ids;   // int64 [Nt]
+  at::Tensor text_rows;  // int64 [Nt]: rows that hold a text token or a feature: they use the text FFN
+  at::Tensor text_ids;   // int64 [Nt]; 0 at features
   at::Tensor
       audio_rows;  // int64 [Na]: rows that hold a frame (audio in or out): they use the audio FFN and norms
-  at::Tensor audio_ids;       // int64 [Na, C]: ids with BOS, EOS and delay
+  at::Tensor audio_ids;  // int64 [Na, C]: ids with BOS, EOS and delay
+  // What the audio tower hears, undefined when nothing is: chunks of features, how many frames of each are
+  // valid, and for each feature row its place in text_rows and the one in the tower's output [chunks *
+  // num_frames / 4].
+  at::Tensor audio_features;   // float [chunks, mels, frames]
+  at::Tensor features_valid;   // int64 [chunks]
+  at::Tensor feature_slots;    // int64 [Nf]
+  at::Tensor feature_sources;  // int64 [Nf]
+
   at::Tensor positions;       // int64 [N]: from 0 in each sample
   at::Tensor is_audio;        // bool [N, 1]
   at::Tensor kind;            // uint8 [N]: RowKind
