@@ -81,9 +81,10 @@ BaseModel::BaseModel(const BaseOptions& options, int local_rank)
       config_(read_model_config(folder_)),
       tokenizer_(load_tokenizer(folder_)),
       ids_(special_ids(config_, *tokenizer_)) {
-  if (!config_.encode_audio_in_tokens) {
+  if (!config_.encode_audio_in_tokens && !config_.audio_tower) {
     log::warn_once(folder_.string() +
-                   ": encode_audio_in_tokens is false: clips in user and system turns are not seen");
+                   ": encode_audio_in_tokens is false and the audio tower is skipped: clips in user and "
+                   "system turns are not seen");
   }
 }
 

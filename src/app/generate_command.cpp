@@ -155,13 +155,9 @@ std::int64_t frame_limit(const GenerateOptions& options, const Prompt& prompt,
 
 void speak(BaseModel& base, const AudioTokenizer& codec, const Prompt& prompt, const GenerateOptions& options,
            std::int64_t max_frames, const fs::path& wav, const fs::path& codes_file) {
-  const TokenizedSample tokens = tokenize_prompt(prompt.chat, base.tokenizer(), prompt.where);
-  check_placeholders(tokens, base.ids().audio_in, base.ids().audio_out, prompt.where);
-  EncodedSample sample;
-  sample.input_ids = tokens.input_ids;
-  for (const AudioContent& clip : tokens.audios) {
-    sample.codes.push_back(base.codes().codes(clip, prompt.folder, prompt.where));
-  }
+  EncodedSample sample = encode_sample(tokenize_prompt(prompt.chat, base.tokenizer(), prompt.where),
+                                       base.codes(), base.ids(), prompt.folder, prompt.where);
+  sample.label_ids.reset();
   const GeneratedClip clip = generate(base.model(), sample, base.ids(), options.sampling, max_frames);
   if (clip.codes.num_frames == 0)
     throw RunError(prompt.where + ": the model said nothing (no frame before its EOS)");

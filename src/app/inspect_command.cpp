@@ -1,6 +1,7 @@
 // `inspect`: the program's window for checking. Each stage writes what the model sees as tensors whose names
 // are a contract (docs/inspect.md).
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 
@@ -86,15 +87,8 @@ std::vector<ChosenSample> tokenized(const BaseModel& base, const Manifest& manif
 std::vector<EncodedSample> encoded(BaseModel& base, const Manifest& manifest, const InspectOptions& options) {
   std::vector<EncodedSample> samples;
   for (ChosenSample& chosen : tokenized(base, manifest, options)) {
-    check_placeholders(chosen.tokens, base.ids().audio_in, base.ids().audio_out, chosen.where);
-    EncodedSample sample;
-    for (const AudioContent& clip : chosen.tokens.audios) {
-      sample.codes.push_back(base.codes().codes(clip, manifest.folder(), chosen.where));
-    }
-    sample.input_ids = std::move(chosen.tokens.input_ids);
-    sample.label_ids = std::move(chosen.tokens.label_ids);
-    sample.where = chosen.where;
-    samples.push_back(std::move(sample));
+    samples.push_back(
+        encode_sample(std::move(chosen.tokens), base.codes(), base.ids(), manifest.folder(), chosen.where));
   }
   return samples;
 }
@@ -195,6 +189,16 @@ void inspect_decode(const InspectOptions& options, TensorOutput& out) {
   out.add("wave.0", at::tensor(wave));
 }
 
+void add_audio_features(const AudioFeatures& features, TensorOutput& out) {
+  const auto chunks = static_cast<std::int64_t>(features.num_valid.size());
+  at::Tensor values = at::empty({chunks, features.num_mels, features.num_frames}, at::kFloat);
+  if (chunks > 0) std::memcpy(values.mutable_data_ptr(), features.values.data(), values.nbytes());
+  out.add("audio_features", values);
+  const at::Tensor frames = at::arange(features.num_frames).unsqueeze(0);
+  out.add("audio_feature_attention_mask",
+          frames.lt(at::tensor(features.num_valid, at::kLong).unsqueeze(1)).to(at::kInt));
+}
+
 void inspect_collate(const InspectOptions& options, TensorOutput& out) {
   need(options.manifest, "manifest", "collate");
   BaseModel base(options.base);
@@ -212,6 +216,7 @@ void inspect_collate(const InspectOptions& options, TensorOutput& out) {
   if (batch.audio_in_ids) out.add("audio_in_ids", matrix(*batch.audio_in_ids));
   if (batch.audio_in_ids_start) out.add("audio_in_ids_start", *batch.audio_in_ids_start);
   if (batch.label_audio_ids) out.add("label_audio_ids", matrix(*batch.label_audio_ids));
+  if (batch.audio_features) add_audio_features(*batch.audio_features, out);
 }
 
 void inspect_forward(const InspectOptions& options, TensorOutput& out) {

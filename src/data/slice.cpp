@@ -18,6 +18,15 @@ PackedBatch slice_rows(const PackedBatch& batch, std::int64_t begin, std::int64_
   out.text_cu_seqlens = {0, text.numel()};
   out.text_rows = batch.text_rows.index_select(0, text) - begin;
   out.text_ids = batch.text_ids.index_select(0, text);
+  if (batch.audio_features.defined()) {
+    const at::Tensor heard = within(batch.text_rows.index_select(0, batch.feature_slots));
+    if (heard.numel() > 0) {
+      out.audio_features = batch.audio_features;
+      out.features_valid = batch.features_valid;
+      out.feature_slots = batch.feature_slots.index_select(0, heard) - text.slice(0, 0, 1);
+      out.feature_sources = batch.feature_sources.index_select(0, heard);
+    }
+  }
   out.audio_rows = batch.audio_rows.index_select(0, audio) - begin;
   out.audio_ids = batch.audio_ids.index_select(0, audio);
   out.audio_out_rows = batch.audio_out_rows.index_select(0, within(batch.audio_out_rows)) - begin;

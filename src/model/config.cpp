@@ -94,6 +94,30 @@ void refuse_unknown_parts(const JsonObject& fields) {
   }
 }
 
+AudioTowerConfig read_audio_tower(const JsonObject& top) {
+  AudioTowerConfig tower;
+  if (!top.has("audio_encoder_config")) return tower;
+  const JsonObject fields = top.object("audio_encoder_config");
+  const auto refuse = [&](const std::string& key, const std::string& wanted) {
+    const std::string value = fields.string(key, wanted);
+    if (value != wanted) throw UserError(fields.where() + ": " + key + " '" + value + "' is not supported");
+  };
+  refuse("model_type", "higgs_audio_encoder");
+  refuse("activation_function", "gelu");
+  tower.num_mels = fields.integer("num_mel_bins", tower.num_mels);
+  tower.width = fields.integer("d_model", tower.width);
+  tower.num_layers = fields.integer("encoder_layers", tower.num_layers);
+  tower.num_heads = fields.integer("encoder_attention_heads", tower.num_heads);
+  tower.ffn_width = fields.integer("encoder_ffn_dim", tower.ffn_width);
+  tower.max_positions = fields.integer("max_source_positions", tower.max_positions);
+  if (tower.num_mels <= 0 || tower.width <= 0 || tower.num_layers < 0 || tower.num_heads <= 0 ||
+      tower.width % tower.num_heads != 0 || tower.ffn_width <= 0 || tower.max_positions < 2 ||
+      tower.num_mels > 1024 || tower.max_positions > 100000) {
+    throw UserError(fields.where() + ": sizes must be positive, of a usual order, and fit together");
+  }
+  return tower;
+}
+
 // Defaults are those of the reference's configuration class, which differ from the released file's values.
 ModelConfig read_boson(const JsonObject& fields) {
   ModelConfig config;
@@ -105,8 +129,14 @@ ModelConfig read_boson(const JsonObject& fields) {
   read_decoder(text, config);
   read_layer_forms(fields, config);
   refuse_unknown_parts(fields);
+  // Features are of no use without the tower, and the reference's tower fails without them.
   if (!fields.boolean("skip_audio_tower", false)) {
-    throw UserError(fields.where() + ": skip_audio_tower false (Whisper features) is not supported yet");
+    if (!fields.boolean("encode_whisper_embed", true)) {
+      throw UserError(fields.where() +
+                      ": skip_audio_tower is false, but encode_whisper_embed too: the audio "
+                      "tower would have nothing to hear");
+    }
+    config.audio_tower = read_audio_tower(fields);
   }
   config.encode_audio_in_tokens = fields.boolean("encode_audio_in_tokens", false);
   config.num_codebooks = fields.integer("audio_num_codebooks", 12);

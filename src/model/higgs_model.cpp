@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "higgs/base/error.h"
+#include "higgs/model/audio_tower.h"
 #include "higgs/model/layers.h"
 
 namespace higgs {
@@ -25,7 +26,11 @@ HiggsModel::HiggsModel(const fs::path& folder, at::ScalarType dtype, at::Device 
   text_lm_head_ = config_.layout == Layout::kHf
                       ? weights.take_if_present("text_lm_head.weight", {config_.vocab_size, D})
                       : weights.take("text_lm_head.weight", {config_.vocab_size, D});
-  for (const char* prefix : {"audio_tower.", "audio_encoder_proj."}) weights.ignore(prefix);
+  if (config_.audio_tower) {
+    audio_tower_ = std::make_shared<const AudioTower>(*config_.audio_tower, D, weights);
+  } else {
+    for (const char* prefix : {"audio_tower.", "audio_encoder_proj."}) weights.ignore(prefix);
+  }
   weights.expect_all_taken();
   linears_ = decoder_->linears();
 
@@ -62,9 +67,14 @@ ForwardContext HiggsModel::make_context(const PackedBatch& batch, const ForwardO
   return context;
 }
 
-// A frame's embedding is the sum of its codebooks' embeddings.
+// A frame's embedding is the sum of its codebooks' embeddings; a feature is what the audio tower makes of it.
 at::Tensor HiggsModel::embed(const PackedBatch& batch, const at::Tensor& merge_rows) const {
-  const at::Tensor text = embed_tokens_.index_select(0, batch.text_ids);
+  at::Tensor text = embed_tokens_.index_select(0, batch.text_ids);
+  if (batch.audio_features.defined()) {
+    HIGGS_ASSERT(audio_tower_ != nullptr);
+    const at::Tensor heard = audio_tower_->forward(batch.audio_features, batch.features_valid).flatten(0, 1);
+    text = text.index_copy(0, batch.feature_slots, heard.index_select(0, batch.feature_sources));
+  }
   const std::int64_t frames = batch.audio_ids.size(0);
   const at::Tensor rows = (batch.audio_ids + codebook_offsets_).reshape({-1});
   const at::Tensor audio =

@@ -1,5 +1,6 @@
 #include "higgs/model/special_ids.h"
 
+#include "higgs/audio/log_mel.h"
 #include "higgs/base/error.h"
 
 namespace higgs {
@@ -14,6 +15,10 @@ SpecialIds special_ids(const ModelConfig& config) {
   ids.num_codebooks = config.num_codebooks;
   ids.codebook_size = config.codebook_rows - 2;
   ids.encode_audio_in = config.encode_audio_in_tokens;
+  if (config.audio_tower) {
+    const std::int64_t frames = 2 * config.audio_tower->max_positions;
+    ids.whisper = WhisperOptions{config.audio_tower->num_mels, frames, frames * kMelHop};
+  }
   return ids;
 }
 

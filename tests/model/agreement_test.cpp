@@ -7,6 +7,7 @@
 
 #include "higgs/model/adapter.h"
 #include "higgs/model/special_ids.h"
+#include "support/golden_batch.h"
 #include "support/train_case.h"
 
 namespace higgs {
@@ -51,6 +52,22 @@ TEST_P(AgreementIn, HoldsInTheModelsOwnType) {
 
 INSTANTIATE_TEST_SUITE_P(Types, AgreementIn, ::testing::Values(at::kFloat, at::kBFloat16),
                          [](const auto& type) { return type.param == at::kFloat ? "Fp32" : "Bf16"; });
+
+// 1e-5 as above, on boson bases whose layers pass over audio, and that hear clips.
+TEST(Agreement, IsExactOnEveryKindOfBase) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    for (const auto& [folder, name] : {std::pair{"fast_forward", "H"}, {"tower", "I"}}) {
+      const std::string path = std::string("boson/model/") + folder;
+      HiggsModel model(golden(path), dtype, at::kCPU);
+      const SafetensorsFile file(golden(path + "_" + name + ".safetensors"));
+      const PackedBatch batch = pack(test::boson_batch(file, std::string(name) + ".in."), {271, 272, 8, 0});
+      const Agreement agreement = compare_forwards(model, batch, /*wide=*/true);
+      EXPECT_TRUE(agreement.holds()) << folder << " " << agreement.summary();
+      EXPECT_GT(agreement.audio.num_choices, 8) << folder;
+      EXPECT_LT(agreement.audio.largest_difference, 1e-5 * agreement.audio.largest_logit) << folder;
+    }
+  }
+}
 
 // Before a clip there is text, and both are compared; a batch without clips has its text compared.
 TEST(Agreement, TextAloneIsComparedToo) {

@@ -7,6 +7,7 @@
 
 #include <map>
 
+#include "higgs/model/audio_tower.h"
 #include "higgs/model/higgs_model.h"
 #include "support/golden_batch.h"
 #include "support/whole_golden.h"
@@ -167,7 +168,7 @@ INSTANTIATE_TEST_SUITE_P(All, BosonGolden,
                                            Case{"base", "D_text_only", "D_text_only"},
                                            Case{"base", "E_audio_in_placeholder", "E_audio_in_placeholder"},
                                            Case{"base", "G_encode_audio_in_tokens", "G"},
-                                           Case{"fast_forward", "H", "H"}),
+                                           Case{"fast_forward", "H", "H"}, Case{"tower", "I", "I"}),
                          [](const auto& test_case) { return std::string(test_case.param.file); });
 
 // Keys are stored after RoPE, as the reference does.
@@ -194,10 +195,19 @@ TEST(BosonGoldenCache, KeysAndValuesEqualTheReference) {
   expect_equal(audio.index({Ellipsis, Slice(0, {}, 32)}), "audio_logits_every_32nd");
 }
 
-TEST(BosonConfig, VariantsThatAreNotDoneAreRefusedByName) {
-  EXPECT_THAT(
-      test::user_error([] { read_model_config(golden("boson/model/tower")); }),
-      ::testing::HasSubstr("tower/config.json: skip_audio_tower false (Whisper features) is not supported"));
+TEST(AudioTowerGolden, WhatIsHeardEqualsTheReference) {
+  const fs::path folder = golden("boson/model/tower");
+  const ModelConfig config = read_model_config(folder);
+  WeightSource weights(folder, config.layout, at::kFloat, at::kCPU);
+  const AudioTower tower(*config.audio_tower, config.hidden_size, weights);
+  const SafetensorsFile file(golden("boson/model/tower_I.safetensors"));
+  const at::Tensor valid = load(file, "I.in.audio_feature_attention_mask").sum(1);
+  const at::Tensor heard = tower.forward(load(file, "I.in.audio_features"), valid);
+  EXPECT_LT(relative_difference(heard, load(file, "I.tower.embed_first_50")), 1e-5);
+  for (std::int64_t i = 0; i < valid.size(0); ++i) {
+    EXPECT_EQ(num_feature_rows(valid[i].item<std::int64_t>()),
+              load(file, "I.tower.lengths")[i].item<std::int64_t>());
+  }
 }
 
 }  // namespace

@@ -102,5 +102,19 @@ TEST(CachedForward, EqualsThePackedForwardWhereLayersPassOverAudio) {
   EXPECT_EQ(caches[1].length, batch.num_rows - 25);
 }
 
+// What is heard reaches the cache wherever the prompt is cut, also between the features of a clip.
+TEST(CachedForward, EqualsThePackedForwardWithHeardClips) {
+  HiggsModel model(golden("boson/model/tower"), at::kFloat, at::kCPU);
+  const SafetensorsFile file(golden("boson/model/tower_I.safetensors"));
+  const PackedBatch both = pack(test::boson_batch(file, "I.in."), {271, 272, 8, 0});
+  const PackedBatch second = slice_rows(both, both.cu_seqlens[1], both.num_rows);
+  const at::Tensor features = second.kind.eq(static_cast<int>(RowKind::kFeature)).nonzero().squeeze(1);
+  ASSERT_EQ(features.numel(), 7);
+  EXPECT_LT(relative_difference(model.forward(second), model.forward(both).slice(0, both.cu_seqlens[1])),
+            1e-5);
+  expect_equal_forwards(model, second,
+                        {1, features[0].item<std::int64_t>() + 1, features[6].item<std::int64_t>() + 1});
+}
+
 }  // namespace
 }  // namespace higgs

@@ -151,6 +151,42 @@ TEST(Config, BosonPartsThatAreNotDoneAreNamed) {
             3);
 }
 
+TEST(Config, ReadsTheAudioTower) {
+  const auto tower = read_model_config(golden("boson/model/tower")).audio_tower;
+  ASSERT_TRUE(tower);
+  EXPECT_EQ(tower->num_mels, 16);
+  EXPECT_EQ(tower->width, 32);
+  EXPECT_EQ(tower->num_layers, 2);
+  EXPECT_EQ(tower->num_heads, 2);
+  EXPECT_EQ(tower->ffn_width, 64);
+  EXPECT_EQ(tower->max_positions, 100);
+  const auto absent = [](const char* key) {
+    return read_changed("boson/model/tower", [&](Json& c) { c.erase(key); });
+  };
+  EXPECT_TRUE(absent("skip_audio_tower").audio_tower);
+  EXPECT_TRUE(absent("encode_whisper_embed").audio_tower);
+  EXPECT_EQ(absent("audio_encoder_config").audio_tower->width, 1280);
+  EXPECT_EQ(absent("audio_encoder_config").audio_tower->max_positions, 1500);
+  EXPECT_FALSE(absent("encode_audio_in_tokens").encode_audio_in_tokens);
+  EXPECT_FALSE(read_changed("boson/model/tower", [](Json& c) { c["skip_audio_tower"] = true; }).audio_tower);
+  EXPECT_TRUE(read_changed("boson/model/tower", [](Json& c) {
+                c["encode_audio_in_tokens"] = true;
+              }).encode_audio_in_tokens);
+}
+
+TEST(Config, NamesAnAudioTowerItCannotServe) {
+  const auto error = [](const Change& change) {
+    return user_error([&] { read_changed("boson/model/tower", change); });
+  };
+  EXPECT_THAT(error([](Json& c) { c["encode_whisper_embed"] = false; }), HasSubstr("encode_whisper_embed"));
+  EXPECT_THAT(error([](Json& c) { c["audio_encoder_config"]["activation_function"] = "relu"; }),
+              HasSubstr("activation_function 'relu' is not supported"));
+  EXPECT_THAT(error([](Json& c) { c["audio_encoder_config"]["model_type"] = "whisper"; }),
+              HasSubstr("model_type 'whisper' is not supported"));
+  EXPECT_THAT(error([](Json& c) { c["audio_encoder_config"]["encoder_attention_heads"] = 3; }),
+              HasSubstr("fit together"));
+}
+
 TEST(Config, LayersWithoutAnAudioFfnAreWhatTheAdapterTypeSays) {
   using Forms = std::vector<LayerForm>;
   const auto forms = [](const char* type, const Json& layers) {

@@ -27,7 +27,7 @@ WHOLE = [
     "boson/collator/index.json", "boson/collator/cal_num_tokens.json", "boson/collator/delay_pattern.safetensors",
     "boson/model/base/config.json", "boson/model/base/model.safetensors",
     "boson/model/fast_forward/config.json", "boson/model/fast_forward/model.safetensors",
-    "boson/model/tower/config.json",
+    "boson/model/tower/config.json", "boson/model/tower/model.safetensors",
     "boson/lora/forward.safetensors", "boson/lora/microbatches.safetensors", "boson/lora/train_log.jsonl",
     "boson/lora/info.json", "boson/lora/grads_mb0.safetensors", "boson/lora/grads_mb1.safetensors",
     "boson/generate/index.json", "boson/codec/config.json", "boson/codec/semantic_model/config.json",
@@ -45,7 +45,10 @@ WITHOUT = {  # file -> endings or parts of the names left out
 # Where both heads' logsumexp at every position is stored too, hidden states are compared from the whole file only.
 for name in ["base_left", "base_hf_processor", "lora_left", "rslora_right", "pattern_right", "attn_list_right"]:
     WITHOUT[f"hf/out_{name}.safetensors"] = ["last_hidden"]
-WITHOUT["boson/model/fast_forward_H.safetensors"] = ["hidden_0_embeddings", "hidden_final_norm", "expanded_"]
+for variant in ["fast_forward_H", "tower_I"]:
+    WITHOUT[f"boson/model/{variant}.safetensors"] = ["hidden_0_embeddings", "hidden_final_norm"]
+for case in ["audio_out_before_audio_in", "no_audio_in", "b1_24k_resampled", "short_wave_200"]:
+    WITHOUT[f"boson/collator/cases/whisper_{case}.safetensors"] = ["every_200th"]
 # Embeddings of the batches but A (text, audio out) and G (audio in).
 for variant in ["A_one_sample", "B_three", "B_three_padleft", "C_serve_nolabels", "D_text_only",
                 "E_audio_in_placeholder", "F_use_cache", "G_encode_audio_in_tokens"]:

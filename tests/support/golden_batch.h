@@ -36,6 +36,15 @@ inline CollatedBatch boson_batch(const SafetensorsFile& file, const std::string&
   if (file.contains(prefix + "label_audio_ids")) {
     batch.label_audio_ids = matrix(file, prefix + "label_audio_ids");
   }
+  if (file.contains(prefix + "audio_features")) {
+    AudioFeatures& features = batch.audio_features.emplace();
+    features.num_mels = file.at(prefix + "audio_features").shape.at(1);
+    features.num_frames = file.at(prefix + "audio_features").shape.at(2);
+    features.values = file.floats(prefix + "audio_features");
+    const at::Tensor valid = load(file, prefix + "audio_feature_attention_mask").sum(1);
+    for (std::int64_t i = 0; i < valid.size(0); ++i)
+      features.num_valid.push_back(valid[i].item<std::int64_t>());
+  }
   return batch;
 }
 

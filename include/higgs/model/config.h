@@ -28,6 +28,16 @@ enum class LayerForm {
   kTextFfn,      // they are treated as text rows are
 };
 
+// The Whisper encoder that hears clips of user and system turns; defaults of the reference's class.
+struct AudioTowerConfig {
+  std::int64_t num_mels = 128;
+  std::int64_t width = 1280;
+  std::int64_t num_layers = 32;
+  std::int64_t num_heads = 20;
+  std::int64_t ffn_width = 5120;
+  std::int64_t max_positions = 1500;  // after the convolutions, which halve the frames
+};
+
 struct ModelConfig {
   Layout layout = Layout::kHf;
   std::int64_t hidden_size = 0;
@@ -47,7 +57,10 @@ struct ModelConfig {
   std::int64_t stream_bos_id = 0;  // 1024
   std::int64_t stream_eos_id = 0;  // 1025
   std::int64_t pad_token_id = 0;
-  bool encode_audio_in_tokens = true;              // false: clips in user and system turns are not seen
+  // Clips in user and system turns: their codes are given to the model, their Whisper features are (both may
+  // be, or neither: such clips are not seen).
+  bool encode_audio_in_tokens = true;
+  std::optional<AudioTowerConfig> audio_tower;
   std::optional<std::int64_t> audio_in_token_id;   // boson: <|AUDIO|>; HF configs have none
   std::optional<std::int64_t> audio_out_token_id;  // <|AUDIO_OUT|>
 };

@@ -15,6 +15,7 @@ namespace higgs {
 
 // torch::nn modules; their headers are heavy, so they stay out of this one (model/layers.h,
 // model/lora_linear.h).
+class AudioTower;
 class Decoder;
 class LoraLinear;
 struct ForwardContext;
@@ -64,6 +65,7 @@ class HiggsModel {
   at::Tensor embed_tokens_, audio_embed_, audio_lm_head_, text_lm_head_;
   at::Tensor rope_frequencies_;
   at::Tensor codebook_offsets_;  // int64 [C]: where each codebook's rows begin in the audio embedding
+  std::shared_ptr<const AudioTower> audio_tower_;  // null where config.json skips it
   std::shared_ptr<Decoder> decoder_;
   std::vector<std::shared_ptr<LoraLinear>> linears_;
 };
