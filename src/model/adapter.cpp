@@ -5,13 +5,13 @@
 #include <ATen/ops/zeros.h>
 
 #include <cmath>
-#include <map>
 #include <set>
 
 #include "higgs/base/error.h"
 #include "higgs/kernels/philox.h"
 #include "higgs/model/layout.h"
 #include "higgs/model/lora_linear.h"
+#include "higgs/model/lora_weight.h"
 #include "higgs/model/weights.h"
 
 namespace higgs {
@@ -36,35 +36,58 @@ void fill_uniform(at::Tensor& tensor, double bound, std::uint64_t key) {
   tensor.copy_(host);
 }
 
+// A name in the adapter that the model has nothing for.
+[[noreturn]] void refuse_foreign(const AdapterFile& file, const std::string& name, const HiggsModel& model) {
+  const Layout layout = model.config().layout;
+  const Layout other = layout == Layout::kHf ? Layout::kBoson : Layout::kHf;
+  const std::string what = file.path().string() + ": '" + kPeftPrefix + name + "' ";
+  const bool in_layers = name.rfind("layers.", 0) == 0;
+  const bool of_other = layout == Layout::kHf ? in_layers || name.rfind("audio_decoder_proj.", 0) == 0
+                                              : name.rfind("model.", 0) == 0;
+  if (of_other) {
+    throw UserError(what + "is a name of the " + name_of(other) + " layout, and the base at " +
+                    model.folder().string() + " is in the " + name_of(layout) +
+                    " layout; give the base that the adapter was trained on");
+  }
+  throw UserError(what + "has no place in the base at " + model.folder().string() +
+                  "; the adapter is of another base, or of modules that are not supported");
+}
+
 }  // namespace
 
-std::string Adapter::key_of(const LoraLinear& linear, const char* which) const {
-  return adapter_prefix(model_.config().layout) + linear.path() + "." + which + ".weight";
+std::string Adapter::key_of(const LoraLinear& linear, const char* ending) const {
+  return adapter_prefix(model_.config().layout) + linear.path() + ending;
 }
 
 void Adapter::build(const std::vector<Slot>& slots) {
   std::int64_t total = 0;
-  for (const Slot& slot : slots)
+  for (const Slot& slot : slots) {
     total += slot.rank * (slot.linear->in_features() + slot.linear->out_features());
+    if (config_.use_dora) total += slot.linear->out_features();
+  }
   const auto options = at::TensorOptions(at::kFloat).device(model_.device());
   values_ = at::zeros({total}, options);
   grads_ = at::zeros({total}, options);
 
   std::int64_t offset = 0;
-  const auto window = [&](const std::string& key, std::int64_t rows, std::int64_t cols) {
-    AdapterTensor tensor{key, values_.narrow(0, offset, rows * cols).view({rows, cols}).detach(),
-                         grads_.narrow(0, offset, rows * cols).view({rows, cols})};
+  const auto window = [&](const std::string& key, at::IntArrayRef shape) {
+    const std::int64_t size = c10::multiply_integers(shape);
+    AdapterTensor tensor{key, values_.narrow(0, offset, size).view(shape).detach(),
+                         grads_.narrow(0, offset, size).view(shape)};
     tensor.value.set_requires_grad(true);
     tensor.value.mutable_grad() = tensor.grad;
-    offset += rows * cols;
+    offset += size;
     tensors_.push_back(tensor);
     return tensor.value;
   };
   for (const Slot& slot : slots) {
     LoraLinear& linear = *slot.linear;
-    const at::Tensor a = window(key_of(linear, "lora_A"), slot.rank, linear.in_features());
-    const at::Tensor b = window(key_of(linear, "lora_B"), linear.out_features(), slot.rank);
-    linear.attach(a, b, slot.scaling);
+    const at::Tensor a = window(key_of(linear, ".lora_A.weight"), {slot.rank, linear.in_features()});
+    const at::Tensor b = window(key_of(linear, ".lora_B.weight"), {linear.out_features(), slot.rank});
+    at::Tensor magnitude;  // PEFT's name of it has no ".weight"
+    if (config_.use_dora)
+      magnitude = window(key_of(linear, ".lora_magnitude_vector"), {linear.out_features()});
+    linear.attach(a, b, slot.scaling, magnitude);
   }
 }
 
@@ -75,6 +98,8 @@ Adapter::Adapter(HiggsModel& model, const LoraOptions& options) : model_(model) 
   config_.r = options.r;
   config_.lora_alpha = options.alpha;
   config_.lora_dropout = options.dropout;
+  config_.use_rslora = options.use_rslora;
+  config_.use_dora = options.use_dora;
   std::vector<Slot> slots;
   std::set<std::string> kinds;
   for (const auto& linear : model.linears()) {
@@ -84,47 +109,68 @@ Adapter::Adapter(HiggsModel& model, const LoraOptions& options) : model_(model) 
   config_.target_modules.assign(kinds.begin(), kinds.end());
   build(slots);
   const at::NoGradGuard no_grad;
-  for (std::size_t i = 0; i < tensors_.size(); i += 2) {
-    at::Tensor a = tensors_[i].value;
-    fill_uniform(a, 1.0 / std::sqrt(static_cast<double>(a.size(1))), mix_key(options.seed, i));
+  std::uint64_t index = 0;
+  for (const Slot& slot : slots) {
+    const LoraLinear& linear = *slot.linear;
+    at::Tensor a = linear.a();
+    fill_uniform(a, 1.0 / std::sqrt(static_cast<double>(a.size(1))), mix_key(options.seed, index));
+    index += 2;
+    if (config_.use_dora) linear.magnitude().copy_(dora_norm(linear.weight(), a, linear.b(), slot.scaling));
   }
 }
 
-Adapter::Adapter(HiggsModel& model, const fs::path& folder)
-    : model_(model), config_(read_peft_config(folder)) {
-  const fs::path path = folder / "adapter_model.safetensors";
-  const SafetensorsFile file(path);
+Adapter::Adapter(HiggsModel& model, const fs::path& folder) : model_(model) {
+  const AdapterFile file(folder);
+  config_ = file.config();
+  const std::string in_base = adapter_prefix(model.config().layout).substr(std::string(kPeftPrefix).size());
   std::vector<Slot> slots;
   std::set<std::string> known;
   for (const auto& linear : model.linears()) {
-    const std::string key_a = key_of(*linear, "lora_A"), key_b = key_of(*linear, "lora_B");
-    if (!file.contains(key_a) && !file.contains(key_b)) continue;
-    const TensorView &a = file.at(key_a), &b = file.at(key_b);
-    const std::int64_t rank = a.shape.empty() ? 0 : a.shape[0];
-    if (a.shape != std::vector<std::int64_t>{rank, linear->in_features()} ||
-        b.shape != std::vector<std::int64_t>{linear->out_features(), rank} || rank == 0) {
-      throw UserError(path.string() + ": '" + key_a + "' and its lora_B do not fit this base (" +
-                      std::to_string(linear->in_features()) + " -> " +
-                      std::to_string(linear->out_features()) + "); the adapter is of another base");
+    const auto found = file.modules().find(in_base + linear->path());
+    if (found == file.modules().end()) continue;
+    const LoraModule& lora = found->second;
+    if (lora.a.size(1) != linear->in_features() || lora.b.size(0) != linear->out_features()) {
+      throw UserError(file.path().string() + ": '" + key_of(*linear, ".lora_A.weight") +
+                      "' and its lora_B do not fit this base (" + std::to_string(linear->in_features()) +
+                      " -> " + std::to_string(linear->out_features()) + "); the adapter is of another base");
     }
-    const std::string module_path = key_a.substr(std::string("base_model.model.").size());
-    slots.push_back(
-        {linear.get(), rank, config_.scaling(module_path.substr(0, module_path.rfind(".lora_A")), rank)});
-    known.insert({key_a, key_b});
+    slots.push_back({linear.get(), lora.a.size(0), lora.scaling});
+    known.insert(found->first);
   }
-  for (const auto& [name, view] : file.tensors()) {
-    if (known.count(name) == 0) {
-      throw UserError(path.string() + ": '" + name + "' has no place in the base at " +
-                      model.folder().string() + "; the adapter is of another base or layout");
-    }
+  for (const auto& [module, lora] : file.modules()) {
+    if (known.count(module) == 0) refuse_foreign(file, module + ".lora_A.weight", model);
   }
-  if (slots.empty()) throw UserError(path.string() + ": holds no LoRA tensors");
+  replace(file);
   build(slots);
-  load_values(path);
+  load_values(file.path());
+}
+
+// Looks all weights up before the first is replaced: an error leaves the model as it was.
+void Adapter::replace(const AdapterFile& file) {
+  for (const auto& [name, stored] : file.saved()) {
+    const at::Tensor weight = model_.weight(canonical_name(model_.config().layout, name));
+    if (!weight.defined()) refuse_foreign(file, name, model_);
+    if (weight.sizes() != stored.sizes()) {
+      throw UserError(file.path().string() + ": '" + kPeftPrefix + name +
+                      "' has another shape than the base's; " + "the adapter is of another base");
+    }
+    replaced_.push_back({name, stored, weight, {}});
+  }
+  for (Replaced& one : replaced_) {
+    one.before = one.weight.detach();
+    one.weight.set_data(one.stored.to(one.before.options()));
+  }
+}
+
+std::vector<std::string> Adapter::saved_tensors() const {
+  std::vector<std::string> names;
+  for (const Replaced& one : replaced_) names.push_back(one.name);
+  return names;
 }
 
 Adapter::~Adapter() {
   for (const auto& linear : model_.linears()) linear->detach_adapter();
+  for (Replaced& one : replaced_) one.weight.set_data(one.before);
 }
 
 void Adapter::load_values(const fs::path& path) {
@@ -147,6 +193,14 @@ void Adapter::save(const fs::path& folder) const {
     host.push_back(tensor.value.detach().to(at::kCPU).contiguous());
     const auto* data = static_cast<const std::byte*>(host.back().const_data_ptr());
     out.push_back({tensor.key, DType::kF32, tensor.value.sizes().vec(), {data, host.back().nbytes()}});
+  }
+  for (const Replaced& one : replaced_) {
+    host.push_back(one.stored.contiguous());
+    const auto* data = static_cast<const std::byte*>(host.back().const_data_ptr());
+    out.push_back({kPeftPrefix + one.name,
+                   dtype_of(one.stored.scalar_type()),
+                   one.stored.sizes().vec(),
+                   {data, host.back().nbytes()}});
   }
   write_safetensors(folder / "adapter_model.safetensors", std::move(out), {{"format", "pt"}});
   write_file_atomically(folder / "adapter_config.json", peft_config_json(config_));

@@ -100,6 +100,18 @@ at::Tensor HiggsModel::audio_logits(const at::Tensor& hidden) const {
       .view({hidden.size(0), config_.num_codebooks, config_.codebook_rows});
 }
 
+at::Tensor HiggsModel::weight(const std::string& canonical) const {
+  if (canonical == "embed_tokens.weight") return embed_tokens_;
+  if (canonical == "audio_embed.weight") return audio_embed_;
+  if (canonical == "audio_lm_head.weight") return audio_lm_head_;
+  if (canonical == "text_lm_head.weight") return text_lm_head_;
+  const std::string layers = "layers.";  // registered without the dot, which torch doesn't allow in a name
+  const bool in_layer = canonical.rfind(layers, 0) == 0;
+  const auto buffers = decoder_->named_buffers();
+  const at::Tensor* found = buffers.find(in_layer ? "layer" + canonical.substr(layers.size()) : canonical);
+  return found != nullptr ? *found : at::Tensor();
+}
+
 std::vector<KvCache> HiggsModel::make_caches(std::int64_t capacity, bool wide) const {
   std::vector<KvCache> caches(static_cast<std::size_t>(config_.num_layers));
   for (KvCache& cache : caches) {

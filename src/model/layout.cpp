@@ -44,6 +44,19 @@ std::optional<std::pair<std::string, std::string>> split_names(Layout layout, co
   return std::pair{stem + "_frozen" + end, stem + "_trainable" + end};
 }
 
+std::string canonical_name(Layout layout, const std::string& stored) {
+  for (const Row& row : kNames) {
+    if (stored == (layout == Layout::kHf ? row.hf : row.boson)) return row.canonical;
+  }
+  if (layout == Layout::kBoson) return stored;
+  const std::string prefix = "model.";
+  return stored.rfind(prefix, 0) == 0 ? stored.substr(prefix.size()) : "";
+}
+
+const char* name_of(Layout layout) {
+  return layout == Layout::kHf ? "HF" : "boson";
+}
+
 std::string adapter_prefix(Layout layout) {
   return layout == Layout::kHf ? "base_model.model.model." : "base_model.model.";
 }

@@ -1,9 +1,12 @@
 #include "higgs/model/lora_linear.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/linear.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include "higgs/base/error.h"
 #include "higgs/kernels/philox.h"
+#include "higgs/model/lora_weight.h"
 
 namespace higgs {
 namespace {
@@ -14,6 +17,21 @@ std::uint64_t name_key(const std::string& name) {
   for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ull;
   return hash;
 }
+
+// x W^T in float32 with W stored in the model's dtype: backward widens W again instead of keeping a copy.
+class WideLinear : public torch::autograd::Function<WideLinear> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
+                            const at::Tensor& weight) {
+    context->save_for_backward({weight});
+    return at::linear(x, weight.to(at::kFloat));
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list grad_outputs) {
+    return {grad_outputs[0].mm(context->get_saved_variables()[0].to(at::kFloat)), {}};
+  }
+};
 
 }  // namespace
 
@@ -27,21 +45,47 @@ at::Tensor LoraLinear::forward(const at::Tensor& x, const DropoutContext& contex
   if (!a_.defined()) return y;
   at::Tensor input = x.to(at::kFloat);
   if (context.p > 0.0) input = dropout(input, context.p, mix_key(context.key, path_key_), *context.rows);
-  const at::Tensor delta = at::linear(at::linear(input, a_), b_) * scaling_;
+  const at::Tensor low_rank = at::linear(at::linear(input, a_), b_);
+  const at::Tensor delta =
+      magnitude_.defined() ? dora(y, input, low_rank, context.p > 0.0) : low_rank * scaling_;
   return (y + delta).to(y.scalar_type());
 }
 
-void LoraLinear::attach(at::Tensor a, at::Tensor b, double scaling) {
+// What DoRA adds to y = W x. `input`: x after dropout; `low_rank`: B(A(input)).
+at::Tensor LoraLinear::dora(const at::Tensor& y, const at::Tensor& input, const at::Tensor& low_rank,
+                            bool dropped) {
+  const at::Tensor ratio = (magnitude_ / norm()).unsqueeze(0);
+  const at::Tensor base = dropped ? WideLinear::apply(input, weight_) : y;
+  return (ratio - 1) * base + ratio * low_rank * scaling_;
+}
+
+at::Tensor LoraLinear::norm() {
+  if (at::GradMode::is_enabled()) return dora_norm(weight_, a_, b_, scaling_);
+  const std::int64_t version =
+      static_cast<std::int64_t>(a_._version()) + static_cast<std::int64_t>(b_._version());
+  if (!norm_.defined() || norm_version_ != version) {
+    norm_ = dora_norm(weight_, a_, b_, scaling_);
+    norm_version_ = version;
+  }
+  return norm_;
+}
+
+void LoraLinear::attach(at::Tensor a, at::Tensor b, double scaling, at::Tensor magnitude) {
   HIGGS_ASSERT(a.dim() == 2 && b.dim() == 2 && a.size(0) == b.size(1));
   HIGGS_ASSERT(a.size(1) == in_features() && b.size(0) == out_features());
+  HIGGS_ASSERT(!magnitude.defined() || (magnitude.dim() == 1 && magnitude.size(0) == out_features()));
+  norm_.reset();
   a_ = std::move(a);
   b_ = std::move(b);
+  magnitude_ = std::move(magnitude);
   scaling_ = scaling;
 }
 
 void LoraLinear::detach_adapter() {
   a_.reset();
   b_.reset();
+  magnitude_.reset();
+  norm_.reset();
 }
 
 }  // namespace higgs

@@ -87,6 +87,7 @@ INSTANTIATE_TEST_SUITE_P(All, HfGolden,
                                            Case{"out_lora_right", "batch_right", "adapter_lora"},
                                            Case{"out_lora_left", "batch_left", "adapter_lora"},
                                            Case{"out_rslora_right", "batch_right", "adapter_rslora"},
+                                           Case{"out_dora_right", "batch_right", "adapter_dora"},
                                            Case{"out_pattern_right", "batch_right", "adapter_pattern"},
                                            Case{"out_attn_list_right", "batch_right", "adapter_attn_list"}),
                          [](const auto& test_case) { return std::string(test_case.param.name); });
@@ -114,11 +115,6 @@ TEST(HfGoldenBf16, Float32AdapterOverABf16BaseEqualsPeft) {
   compare(bf16, hidden, want, batch.mask, {1e-2, "bfloat16: one step is 2^-7"});
   const at::Tensor stored = at_real_positions(load(want, "last_hidden"), batch.mask);
   EXPECT_LT(hidden.ne(stored).to(at::kDouble).mean().item<double>(), 0.02);  // 0.003 measured
-}
-
-TEST(HfGoldenAdapters, DoraIsRefusedByName) {
-  EXPECT_THAT(test::user_error([] { Adapter adapter(model(), golden("hf/adapter_dora")); }),
-              ::testing::HasSubstr("adapter_config.json: use_dora is not supported"));
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ WHOLE = [
     "hf/out_base_right.safetensors", "hf/out_base_right_bf16.safetensors", "hf/out_lora_right.safetensors",
     "hf/data/manifest.jsonl", "hf/data/samples.safetensors", "hf/data/codes/clip0.safetensors",
     "hf/data/codes/clip1.safetensors", "hf/data/codes/clip2.safetensors", "hf/data/codes/clip3.safetensors",
-    "hf/train/trajectory.json", "hf/tokenizer_golden.json", "hf/adapter_dora/adapter_config.json",
+    "hf/train/trajectory.json", "hf/tokenizer_golden.json", "boson/lora/merged.safetensors",
     "boson/chatml/manifest.jsonl", "boson/chatml/expected.jsonl", "boson/chatml/objects.jsonl",
     "boson/text/text.jsonl", "boson/text/decode_ids.jsonl",
     "boson/collator/index.json", "boson/collator/cal_num_tokens.json", "boson/collator/delay_pattern.safetensors",
@@ -33,7 +33,7 @@ WHOLE = [
     "boson/generate/index.json", "boson/codec/config.json", "boson/codec/semantic_model/config.json",
     "boson/codec/model.safetensors", "e2e/manifest.jsonl", "e2e/base_boson/config.json",
 ]
-ADAPTERS = ["hf/adapter_lora", "hf/adapter_rslora", "hf/adapter_pattern", "hf/adapter_attn_list",
+ADAPTERS = ["hf/adapter_lora", "hf/adapter_rslora", "hf/adapter_pattern", "hf/adapter_attn_list", "hf/adapter_dora",
             "hf/train/adapter_init", "hf/train/adapter_after_step_1", "hf/train/adapter_final",
             "boson/lora/adapter_init", "boson/lora/adapter_after_step2", "boson/lora/adapter_final", "e2e/adapter_hf"]
 WITHOUT = {  # file -> endings or parts of the names left out

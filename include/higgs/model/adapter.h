@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "higgs/formats/peft_config.h"
+#include "higgs/model/adapter_file.h"
 #include "higgs/model/higgs_model.h"
 
 namespace higgs {
@@ -16,6 +16,7 @@ struct LoraOptions {
   std::int64_t r = 16;
   double alpha = 32;
   double dropout = 0.05;
+  bool use_rslora = false, use_dora = false;
   std::uint64_t seed = 0;  // of A's initial values
   std::string base_name;   // what adapter_config.json calls the base: its hub id; "": the folder's full path
 };
@@ -29,10 +30,11 @@ struct AdapterTensor {
 class Adapter {
  public:
   // A new adapter on every linear map of the model: A ~ U(-1/sqrt(in), 1/sqrt(in)) (kaiming_uniform with a =
-  // sqrt 5, as PEFT), B zero.
+  // sqrt 5, as PEFT), B zero, with DoRA the magnitude of each row of the base's weight.
   Adapter(HiggsModel& model, const LoraOptions& options);
-  // A PEFT folder's adapter, on the modules it names. UserError naming the folder and the tensor when it is
-  // of another base: unknown module, other shape, a pair without its other half, or keys of the other layout.
+  // A PEFT folder's adapter, on the modules it names; whole tensors that it carries (modules_to_save) stand
+  // in for the base's as long as it lives. UserError naming the folder and the tensor when it is of another
+  // base: unknown module, other shape, or keys of the other layout.
   Adapter(HiggsModel& model, const fs::path& folder);
   ~Adapter();  // takes the adapter off the model
   Adapter(const Adapter&) = delete;
@@ -44,6 +46,9 @@ class Adapter {
   at::Tensor& values() { return values_; }  // float32 [P], all tensors end to end
   at::Tensor& grads() { return grads_; }    // float32 [P]; backward() adds into it
   std::int64_t num_parameters() const { return values_.numel(); }
+  // Names in the base of the whole tensors it carries ("audio_lm_head.weight"): used and saved, never
+  // trained.
+  std::vector<std::string> saved_tensors() const;
 
   // adapter_model.safetensors and adapter_config.json, each written atomically.
   void save(const fs::path& folder) const;
@@ -56,12 +61,20 @@ class Adapter {
     std::int64_t rank;
     double scaling;
   };
+  // A base's weight that the adapter has replaced.
+  struct Replaced {
+    std::string name;           // in the base's layout
+    at::Tensor stored;          // as the adapter's file has it
+    at::Tensor weight, before;  // the model's handle, and what it held
+  };
   void build(const std::vector<Slot>& slots);
-  std::string key_of(const LoraLinear& linear, const char* which) const;
+  void replace(const AdapterFile& file);
+  std::string key_of(const LoraLinear& linear, const char* ending) const;
 
   HiggsModel& model_;
   PeftConfig config_;
   std::vector<AdapterTensor> tensors_;
+  std::vector<Replaced> replaced_;
   at::Tensor values_, grads_;
 };
 

@@ -44,6 +44,10 @@ class HiggsModel {
   const at::Tensor& text_head() const { return text_lm_head_; }    // [V, D]; undefined without
   const at::Tensor& audio_head() const { return audio_lm_head_; }  // [C * K, D]
 
+  // The weight with this canonical name (model/layout.h); undefined when there is none. It may be a view of
+  // the mapped checkpoint: set_data() gives the model another tensor, nothing may write into this one.
+  at::Tensor weight(const std::string& canonical) const;
+
   // `wide`: for a forward with that option.
   std::vector<KvCache> make_caches(std::int64_t capacity, bool wide = false) const;
   // Every linear map an adapter can stand beside, in the model's order.

@@ -24,6 +24,12 @@ std::vector<std::string> other_names(Layout layout, const std::string& canonical
 std::optional<std::pair<std::string, std::string>> split_names(Layout layout, const std::string& stored,
                                                                const std::string& kind);
 
+// The other way round; a name the layout doesn't have comes back as something no model has.
+std::string canonical_name(Layout layout, const std::string& stored);
+
+// "HF", "boson": as messages call it.
+const char* name_of(Layout layout);
+
 // What PEFT puts before a module path: "base_model.model.model." (HF) or "base_model.model." (boson).
 std::string adapter_prefix(Layout layout);
 

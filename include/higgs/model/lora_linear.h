@@ -1,7 +1,11 @@
 // A frozen linear map with an optional low-rank adapter beside it (LoRA, Hu et al. 2021), as PEFT computes
 // it:
 //   y = W x + s * B(A(dropout(x)))
-// W in the model's dtype; A, B, the dropout and the sum in float32, the result rounded to the model's dtype.
+// and with a magnitude m for each output (DoRA, Liu et al. 2024):
+//   y = W x + (m/n - 1) W dropout(x) + (m/n) s * B(A(dropout(x)))
+// n is the 2-norm of each row of W + s B A, a constant to the gradient; without dropout that is m/n (W + s B
+// A) x. W in the model's dtype; A, B, m, the dropout and the sum in float32, the result rounded to the
+// model's dtype.
 #pragma once
 
 #include <torch/nn/module.h>
@@ -26,9 +30,9 @@ class LoraLinear : public torch::nn::Module {
   // x: [N, in] -> [N, out], in x's dtype; W is widened where x is wider.
   at::Tensor forward(const at::Tensor& x, const DropoutContext& dropout);
 
-  // Gives the module an adapter: a [r, in], b [out, r], float32 leaves; scaling = alpha / r or alpha /
-  // sqrt(r).
-  void attach(at::Tensor a, at::Tensor b, double scaling);
+  // Gives the module an adapter: a [r, in], b [out, r], with DoRA magnitude [out], float32 leaves; scaling =
+  // alpha / r or alpha / sqrt(r).
+  void attach(at::Tensor a, at::Tensor b, double scaling, at::Tensor magnitude = {});
   void detach_adapter();
   bool has_adapter() const { return a_.defined(); }
 
@@ -36,15 +40,21 @@ class LoraLinear : public torch::nn::Module {
   const at::Tensor& weight() const { return weight_; }
   const at::Tensor& a() const { return a_; }
   const at::Tensor& b() const { return b_; }
+  const at::Tensor& magnitude() const { return magnitude_; }  // undefined without DoRA
   double scaling() const { return scaling_; }
   std::int64_t in_features() const { return weight_.size(1); }
   std::int64_t out_features() const { return weight_.size(0); }
 
  private:
+  at::Tensor dora(const at::Tensor& y, const at::Tensor& input, const at::Tensor& low_rank, bool dropped);
+  at::Tensor norm();
+
   std::string path_;
   std::uint64_t path_key_;
-  at::Tensor weight_, a_, b_;
+  at::Tensor weight_, a_, b_, magnitude_;
   double scaling_ = 0.0;
+  at::Tensor norm_;                // kept while nothing learns: generation asks for it at every frame
+  std::int64_t norm_version_ = 0;  // of a and b when it was computed
 };
 
 }  // namespace higgs
