@@ -53,10 +53,22 @@ void fill_uniform(at::Tensor& tensor, double bound, std::uint64_t key) {
                   "; the adapter is of another base, or of modules that are not supported");
 }
 
+// PEFT's name of the module: "model.layers.0.self_attn.q_proj" in the HF layout.
+std::string module_of(const LoraLinear& linear, Layout layout) {
+  const std::string name = stored_name(layout, linear.path() + ".weight");
+  return name.substr(0, name.rfind('.'));
+}
+
+std::vector<std::shared_ptr<LoraLinear>> linears_and_heads(const HiggsModel& model) {
+  std::vector<std::shared_ptr<LoraLinear>> all = model.linears();
+  for (auto& head : model.heads()) all.push_back(std::move(head));
+  return all;
+}
+
 }  // namespace
 
 std::string Adapter::key_of(const LoraLinear& linear, const char* ending) const {
-  return adapter_prefix(model_.config().layout) + linear.path() + ending;
+  return kPeftPrefix + module_of(linear, model_.config().layout) + ending;
 }
 
 void Adapter::build(const std::vector<Slot>& slots) {
@@ -122,11 +134,10 @@ Adapter::Adapter(HiggsModel& model, const LoraOptions& options) : model_(model) 
 Adapter::Adapter(HiggsModel& model, const fs::path& folder) : model_(model) {
   const AdapterFile file(folder);
   config_ = file.config();
-  const std::string in_base = adapter_prefix(model.config().layout).substr(std::string(kPeftPrefix).size());
   std::vector<Slot> slots;
   std::set<std::string> known;
-  for (const auto& linear : model.linears()) {
-    const auto found = file.modules().find(in_base + linear->path());
+  for (const auto& linear : linears_and_heads(model)) {
+    const auto found = file.modules().find(module_of(*linear, model.config().layout));
     if (found == file.modules().end()) continue;
     const LoraModule& lora = found->second;
     if (lora.a.size(1) != linear->in_features() || lora.b.size(0) != linear->out_features()) {
@@ -169,7 +180,7 @@ std::vector<std::string> Adapter::saved_tensors() const {
 }
 
 Adapter::~Adapter() {
-  for (const auto& linear : model_.linears()) linear->detach_adapter();
+  for (const auto& linear : linears_and_heads(model_)) linear->detach_adapter();
   for (Replaced& one : replaced_) one.weight.set_data(one.before);
 }
 

@@ -3,7 +3,6 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/linear.h>
 
 #include <algorithm>
 
@@ -21,11 +20,13 @@ HiggsModel::HiggsModel(const fs::path& folder, at::ScalarType dtype, at::Device 
   embed_tokens_ = weights.take("embed_tokens.weight", {config_.vocab_size, D});
   audio_embed_ = weights.take("audio_embed.weight", {audio_rows, D});
   decoder_ = std::make_shared<Decoder>(config_, weights);
-  audio_lm_head_ = weights.take("audio_lm_head.weight", {audio_rows, D});
+  audio_lm_head_ =
+      std::make_shared<LoraLinear>("audio_lm_head", weights.take("audio_lm_head.weight", {audio_rows, D}));
   // An HF base that was saved again may lack its text head; a boson one without is of another model.
-  text_lm_head_ = config_.layout == Layout::kHf
-                      ? weights.take_if_present("text_lm_head.weight", {config_.vocab_size, D})
-                      : weights.take("text_lm_head.weight", {config_.vocab_size, D});
+  at::Tensor text_head = config_.layout == Layout::kHf
+                             ? weights.take_if_present("text_lm_head.weight", {config_.vocab_size, D})
+                             : weights.take("text_lm_head.weight", {config_.vocab_size, D});
+  if (text_head.defined()) text_lm_head_ = std::make_shared<LoraLinear>("text_lm_head", std::move(text_head));
   if (config_.audio_tower) {
     audio_tower_ = std::make_shared<const AudioTower>(*config_.audio_tower, D, weights);
   } else {
@@ -92,19 +93,26 @@ at::Tensor HiggsModel::forward(const PackedBatch& batch, const ForwardOptions& o
 
 at::Tensor HiggsModel::text_logits(const at::Tensor& hidden) const {
   HIGGS_ASSERT(has_text_head());
-  return at::linear(hidden, text_lm_head_);
+  return text_lm_head_->forward(hidden, {});
 }
 
 at::Tensor HiggsModel::audio_logits(const at::Tensor& hidden) const {
-  return at::linear(hidden, audio_lm_head_)
+  return audio_lm_head_->forward(hidden, {})
       .view({hidden.size(0), config_.num_codebooks, config_.codebook_rows});
+}
+
+std::vector<std::shared_ptr<LoraLinear>> HiggsModel::heads() const {
+  std::vector<std::shared_ptr<LoraLinear>> all = {audio_lm_head_};
+  if (text_lm_head_ != nullptr) all.push_back(text_lm_head_);
+  return all;
 }
 
 at::Tensor HiggsModel::weight(const std::string& canonical) const {
   if (canonical == "embed_tokens.weight") return embed_tokens_;
   if (canonical == "audio_embed.weight") return audio_embed_;
-  if (canonical == "audio_lm_head.weight") return audio_lm_head_;
-  if (canonical == "text_lm_head.weight") return text_lm_head_;
+  for (const auto& head : heads()) {
+    if (canonical == head->path() + ".weight") return head->weight();
+  }
   const std::string layers = "layers.";  // registered without the dot, which torch doesn't allow in a name
   const bool in_layer = canonical.rfind(layers, 0) == 0;
   const auto buffers = decoder_->named_buffers();

@@ -57,10 +57,6 @@ const char* name_of(Layout layout) {
   return layout == Layout::kHf ? "HF" : "boson";
 }
 
-std::string adapter_prefix(Layout layout) {
-  return layout == Layout::kHf ? "base_model.model.model." : "base_model.model.";
-}
-
 bool is_ignored(Layout layout, const std::string& stored) {
   return layout == Layout::kBoson &&
          (stored == "audio_codebook_weights" || stored.find("rotary_emb.") != std::string::npos);

@@ -8,9 +8,7 @@
 
 #include "higgs/base/json.h"
 #include "higgs/model/lora_linear.h"
-#include "support/paths.h"
-#include "support/process.h"
-#include "support/torch_compare.h"
+#include "support/changed_adapter.h"
 
 namespace higgs {
 namespace {
@@ -92,29 +90,15 @@ INSTANTIATE_TEST_SUITE_P(All, SavedAdapter,
                          ::testing::Values("hf/adapter_lora", "hf/adapter_rslora", "hf/adapter_pattern",
                                            "hf/adapter_attn_list", "hf/adapter_dora", "e2e/adapter_hf"));
 
-// A copy of the golden adapter whose tensors and configuration can be changed.
-class ChangedAdapter : public ::testing::Test {
+class ChangedAdapter : public ::testing::Test, protected test::AdapterCopy {
  protected:
-  ChangedAdapter() : config(read_json_file(golden("hf/adapter_lora/adapter_config.json"))) {
-    const SafetensorsFile file(golden("hf/adapter_lora/adapter_model.safetensors"));
-    for (const auto& [name, view] : file.tensors()) tensors[name] = test::load(file, name);
-  }
+  ChangedAdapter() : AdapterCopy("hf/adapter_lora") {}
   std::string refusal() {
-    std::vector<TensorToWrite> list;
-    for (const auto& [name, tensor] : tensors) {
-      list.push_back({name,
-                      DType::kF32,
-                      tensor.sizes().vec(),
-                      {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()}});
-    }
-    write_safetensors(folder / "adapter_model.safetensors", list);
-    test::write_text(folder / "adapter_config.json", config.dump());
-    return user_error([&] { Adapter adapter(model(), folder.path()); });
+    const fs::path path = write();
+    return user_error([&] { Adapter adapter(model(), path); });
   }
   const std::string key = "base_model.model.model.layers.1.mlp.up_proj.lora_A.weight";
   TemporaryFolder folder;
-  Json config;
-  std::map<std::string, at::Tensor> tensors;
 };
 
 TEST_F(ChangedAdapter, OfAnotherWidthIsRefused) {

@@ -221,8 +221,11 @@ TEST(Layout, NamesTensorsAndAdaptersOfBothLayouts) {
             "model.embed_audio_tokens.embed_audio_tokens.weight");
   EXPECT_EQ(stored_name(Layout::kBoson, "audio_embed.weight"), "audio_codebook_embeddings.weight");
   EXPECT_EQ(stored_name(Layout::kBoson, "text_lm_head.weight"), "audio_decoder_proj.text_lm_head.weight");
-  EXPECT_EQ(adapter_prefix(Layout::kHf), "base_model.model.model.");
-  EXPECT_EQ(adapter_prefix(Layout::kBoson), "base_model.model.");
+  EXPECT_EQ(canonical_name(Layout::kHf, "audio_lm_head.weight"), "audio_lm_head.weight");
+  EXPECT_EQ(canonical_name(Layout::kHf, "model.layers.0.mlp.up_proj.weight"), "layers.0.mlp.up_proj.weight");
+  EXPECT_EQ(canonical_name(Layout::kHf, "layers.0.mlp.up_proj.weight"), "") << "a name of the other layout";
+  EXPECT_EQ(canonical_name(Layout::kBoson, "audio_codebook_embeddings.weight"), "audio_embed.weight");
+  EXPECT_EQ(canonical_name(Layout::kBoson, "layers.0.mlp.up_proj.weight"), "layers.0.mlp.up_proj.weight");
 }
 
 // Llama 3.1's rule, computed value by value; the tiny models' few frequencies don't reach all its branches.

@@ -40,17 +40,19 @@ class HiggsModel {
 
   at::Tensor text_logits(const at::Tensor& hidden) const;   // [n, D] -> [n, V]
   at::Tensor audio_logits(const at::Tensor& hidden) const;  // [n, D] -> [n, C, K]
-  bool has_text_head() const { return text_lm_head_.defined(); }
-  const at::Tensor& text_head() const { return text_lm_head_; }    // [V, D]; undefined without
-  const at::Tensor& audio_head() const { return audio_lm_head_; }  // [C * K, D]
+  bool has_text_head() const { return text_lm_head_ != nullptr; }
+  at::Tensor text_head() const { return weight("text_lm_head.weight"); }    // [V, D]; undefined without
+  at::Tensor audio_head() const { return weight("audio_lm_head.weight"); }  // [C * K, D]
 
+  // The heads there are; an adapter made elsewhere may stand beside them too. Nothing is dropped out there.
+  std::vector<std::shared_ptr<LoraLinear>> heads() const;
   // The weight with this canonical name (model/layout.h); undefined when there is none. It may be a view of
   // the mapped checkpoint: set_data() gives the model another tensor, nothing may write into this one.
   at::Tensor weight(const std::string& canonical) const;
 
   // `wide`: for a forward with that option.
   std::vector<KvCache> make_caches(std::int64_t capacity, bool wide = false) const;
-  // Every linear map an adapter can stand beside, in the model's order.
+  // Every linear map a new adapter stands beside, in the model's order.
   const std::vector<std::shared_ptr<LoraLinear>>& linears() const { return linears_; }
 
   const ModelConfig& config() const { return config_; }
@@ -66,7 +68,8 @@ class HiggsModel {
   ModelConfig config_;
   at::ScalarType dtype_;
   at::Device device_;
-  at::Tensor embed_tokens_, audio_embed_, audio_lm_head_, text_lm_head_;
+  at::Tensor embed_tokens_, audio_embed_;
+  std::shared_ptr<LoraLinear> audio_lm_head_, text_lm_head_;  // the second null where there is none
   at::Tensor rope_frequencies_;
   at::Tensor codebook_offsets_;  // int64 [C]: where each codebook's rows begin in the audio embedding
   std::shared_ptr<const AudioTower> audio_tower_;  // null where config.json skips it

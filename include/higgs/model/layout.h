@@ -30,9 +30,6 @@ std::string canonical_name(Layout layout, const std::string& stored);
 // "HF", "boson": as messages call it.
 const char* name_of(Layout layout);
 
-// What PEFT puts before a module path: "base_model.model.model." (HF) or "base_model.model." (boson).
-std::string adapter_prefix(Layout layout);
-
 // Tensors a checkpoint may hold that the model has no use for.
 bool is_ignored(Layout layout, const std::string& stored);
 

@@ -1,0 +1,51 @@
+// A copy of a golden adapter whose tensors and configuration can be changed.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "higgs/base/json.h"
+#include "support/paths.h"
+#include "support/process.h"
+#include "support/torch_compare.h"
+
+namespace higgs::test {
+
+class AdapterCopy {
+ public:
+  explicit AdapterCopy(const std::string& name)
+      : config(read_json_file(golden(name) / "adapter_config.json")) {
+    const SafetensorsFile file(golden(name) / "adapter_model.safetensors");
+    for (const auto& [key, view] : file.tensors()) tensors[key] = load(file, key);
+  }
+
+  // A tensor that the adapter carries whole, of a module it names.
+  void save_module(const std::string& module, const std::string& key, const at::Tensor& tensor) {
+    tensors["base_model.model." + key] = tensor.contiguous();
+    if (!config["modules_to_save"].is_array()) config["modules_to_save"] = Json::array();
+    config["modules_to_save"].push_back(module);
+  }
+
+  // Writes the folder and returns its path.
+  fs::path write() const {
+    std::vector<TensorToWrite> list;
+    for (const auto& [name, tensor] : tensors) {
+      list.push_back({name,
+                      dtype_of(tensor.scalar_type()),
+                      tensor.sizes().vec(),
+                      {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()}});
+    }
+    write_safetensors(*folder_ / "adapter_model.safetensors", list);
+    write_text(*folder_ / "adapter_config.json", config.dump());
+    return folder_->path();
+  }
+
+  Json config;
+  std::map<std::string, at::Tensor> tensors;
+
+ private:
+  std::shared_ptr<TemporaryFolder> folder_ = std::make_shared<TemporaryFolder>();
+};
+
+}  // namespace higgs::test
