@@ -22,6 +22,8 @@ FlagTable TrainOptions::table() {
       .range(0.0);
   t.add("lora_r", lora.r, "rank of the adapter").range(1, 4096);
   t.add("lora_alpha", lora.alpha, "its scale is alpha / r").range(0.0);
+  t.add("use_rslora", lora.use_rslora, "its scale is alpha / sqrt(r) instead");
+  t.add("use_dora", lora.use_dora, "DoRA: each output's magnitude is learned apart from its direction");
   t.add("lora_dropout", lora.dropout, "share of each module's inputs dropped").range(0.0, 0.99);
   t.add("text_weight", trainer.objective.text_weight, "of the text loss").range(0.0).follow_checkpoint();
   t.add("audio_weight", trainer.objective.audio_weight, "of the audio loss").range(0.0);

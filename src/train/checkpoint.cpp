@@ -49,7 +49,9 @@ CheckpointState read_checkpoint(const fs::path& folder, Adapter& adapter, AdamW&
         std::pair<const char*, at::Tensor*>{"exp_avg_sq", &optimizer.second_moment()}}) {
     const TensorView& view = file->at(name);
     if (at::IntArrayRef(view.shape) != target->sizes() || view.dtype != DType::kF32) {
-      throw UserError(optimizer_path.string() + ": is of an adapter of another size; give the same --lora_r");
+      throw UserError(optimizer_path.string() +
+                      ": is of an adapter of another size; give the same --lora_r and "
+                      "--use_dora");
     }
     target->copy_(view_of(view, file));
   }

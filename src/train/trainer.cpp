@@ -167,7 +167,9 @@ std::string Trainer::fingerprint() const {
   char alpha[32];
   std::snprintf(alpha, sizeof alpha, "%g", adapter_.config().lora_alpha);
   return "data=" + training_.fingerprint() + " samples_per_step=" + std::to_string(samples_per_step_) +
-         " seed=" + std::to_string(options_.seed) + " lora_alpha=" + alpha;
+         " seed=" + std::to_string(options_.seed) + " lora_alpha=" + alpha +
+         (adapter_.config().use_rslora ? " use_rslora" : "") +
+         (adapter_.config().use_dora ? " use_dora" : "");
 }
 
 void Trainer::save_checkpoint() {
@@ -181,9 +183,11 @@ void Trainer::save_checkpoint() {
 void Trainer::resume(const fs::path& checkpoint) {
   const CheckpointState state = read_checkpoint(checkpoint, adapter_, optimizer_);
   if (state.run != fingerprint()) {
-    throw UserError(
-        checkpoint.string() + ": is of another run (" + state.run + "; this one: " + fingerprint() +
-        "); give the same data, batch, --seed and --lora_alpha, or start anew in another --output_dir");
+    throw UserError(checkpoint.string() + ": is of another run (" + state.run +
+                    "; this one: " + fingerprint() +
+                    "); give the same data, batch, --seed, --lora_alpha, --use_rslora and --use_dora, or "
+                    "start anew in another "
+                    "--output_dir");
   }
   step_ = state.step;
   if (state.evaluated) evaluated_step_ = step_;

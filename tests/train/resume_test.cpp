@@ -89,6 +89,8 @@ TEST_F(Checkpoint, OfAnotherRunIsRefused) {
   EXPECT_THAT(refused_with([](TinyRun& r) { r.options.seed = 6; }), HasSubstr("is of another run"));
   EXPECT_THAT(refused_with([](TinyRun& r) { r.options.batch_size = 1; }), HasSubstr("is of another run"));
   EXPECT_THAT(refused_with([](TinyRun& r) { r.lora.alpha = 7; }), HasSubstr("is of another run"));
+  EXPECT_THAT(refused_with([](TinyRun& r) { r.lora.use_rslora = true; }), HasSubstr("is of another run"));
+  EXPECT_THAT(refused_with([](TinyRun& r) { r.lora.use_dora = true; }), HasSubstr("and --use_dora"));
   EXPECT_THAT(refused_with([](TinyRun& r) { r.data.split_every(5); }), HasSubstr("is of another run"));
   EXPECT_THAT(refused_with([](TinyRun& r) { r.lora.r = 8; }), HasSubstr("give the same --lora_r"));
 }

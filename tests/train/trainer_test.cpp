@@ -54,6 +54,28 @@ TEST(Trainer, LearnsWhatItIsShown) {
   EXPECT_LT(run.recorder.steps.back().loss.total, 0.9 * run.recorder.steps.front().loss.total);
 }
 
+// DoRA keeps its norms from one evaluation to the next only as long as the adapter stays the same.
+TEST(Trainer, DoraLearnsAndIsEvaluatedAsItStands) {
+  const TemporaryFolder folder;
+  TinyRun run(folder.path());
+  run.lora.use_dora = true;
+  run.make();
+  std::vector<double> losses;
+  const auto evaluated = [](TinyRun& r) {
+    return evaluate(r.model, r.data, r.ids, 2, {}, true, r.ranks).loss.total;
+  };
+  ASSERT_TRUE(run.trainer->run([&] {
+    losses.push_back(evaluated(run));
+    return false;
+  }));
+  EXPECT_LT(losses.back(), 0.97 * losses.front());
+  fs::create_directory(folder / "adapter");
+  run.adapter->save(folder / "adapter");
+  TinyRun other(folder / "other");
+  const Adapter loaded(other.model, folder / "adapter");
+  EXPECT_NEAR(evaluated(other), losses.back(), 1e-6 * losses.back());
+}
+
 TEST(Trainer, OtherSeedsTrainDifferently) {
   const TemporaryFolder folder;
   std::vector<double> losses;
