@@ -180,12 +180,11 @@ int generate_all(GenerateOptions& options, const FlagTable& table) {
   BaseModel base(options.base);
   apply_generation_config(base.folder(), table, options.sampling);
 
-  std::optional<PromptFile> trained;
   std::optional<Adapter> adapter;
-  if (!options.adapter.empty()) {
-    trained = read_prompt_file(options.adapter);
-    adapter.emplace(base.model(), fs::path(options.adapter));
-  }
+  if (!options.adapter.empty()) adapter.emplace(base.model(), fs::path(options.adapter));
+  // A merged checkpoint keeps its adapter's.
+  const std::optional<PromptFile> trained =
+      read_prompt_file(options.adapter.empty() ? base.folder() : fs::path(options.adapter));
   const bool as_trained = trained && !trained->system_text.empty() && !table.was_given("scene");
   const std::vector<Prompt> prompts =
       make_prompts(options, as_trained ? trained->system_text : system_text(options.scene), base.tokenizer());

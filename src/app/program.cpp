@@ -15,11 +15,12 @@ struct Entry {
   int (*run)(const std::vector<std::string>&);
   const char* summary;
 };
-constexpr std::array<Entry, 6> kCommands = {{
+constexpr std::array<Entry, 7> kCommands = {{
     {"train", train_command, "trains a LoRA adapter on a JSONL ChatML manifest"},
     {"generate", generate_command, "speaks text, with the base or with base and adapter"},
     {"encode", encode_command, "fills the code cache for a manifest's clips"},
     {"evaluate", evaluate_command, "held-out losses and accuracies, of the base or of base and adapter"},
+    {"merge", merge_command, "makes a full checkpoint of base and adapter"},
     {"plan", plan_command, "says what memory training takes, before it starts"},
     {"inspect", inspect_command, "writes what the model sees, stage by stage, as tensors"},
 }};

@@ -29,10 +29,25 @@ std::string trimmed(std::string text) {
 
 }  // namespace
 
+bool is_hub_id(const std::string& name) {
+  static const std::regex id_pattern("[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*");
+  return std::regex_match(name, id_pattern);
+}
+
+std::string hub_id_of(const fs::path& folder) {
+  const std::string start = "models--";
+  for (const fs::path& part : folder.lexically_normal()) {
+    const std::string name = part.string();
+    const auto between = name.find("--", start.size());
+    if (name.rfind(start, 0) != 0 || between == std::string::npos) continue;
+    return name.substr(start.size(), between - start.size()) + "/" + name.substr(between + 2);
+  }
+  return "";
+}
+
 fs::path resolve_checkpoint(const std::string& name, const std::string& flag) {
   if (fs::is_directory(name)) return name;
-  static const std::regex id_pattern("[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*");
-  if (!std::regex_match(name, id_pattern)) throw UserError(flag + " " + name + ": no such folder");
+  if (!is_hub_id(name)) throw UserError(flag + " " + name + ": no such folder");
 
   const std::string folder = "models--" + std::regex_replace(name, std::regex("/"), "--");
   const fs::path repository = hub_cache() / folder;

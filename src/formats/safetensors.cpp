@@ -205,31 +205,48 @@ std::vector<float> SafetensorsFile::floats(const std::string& name) const {
   return values;
 }
 
-std::string safetensors_bytes(std::vector<TensorToWrite> tensors,
-                              const std::map<std::string, std::string>& metadata) {
-  std::sort(tensors.begin(), tensors.end(), [](const TensorToWrite& a, const TensorToWrite& b) {
+std::size_t TensorSpec::num_bytes() const {
+  return checked_bytes(shape, dtype, name);
+}
+
+std::string safetensors_header(std::vector<TensorSpec>& specs,
+                               const std::map<std::string, std::string>& metadata) {
+  std::sort(specs.begin(), specs.end(), [](const TensorSpec& a, const TensorSpec& b) {
     return std::pair(size_of(b.dtype), std::string_view(a.name)) <
            std::pair(size_of(a.dtype), std::string_view(b.name));
   });
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::uint64_t offset = 0;
-  for (const TensorToWrite& tensor : tensors) {
-    const std::uint64_t end = offset + tensor.bytes.size();
-    HIGGS_ASSERT(tensor.bytes.size() == checked_bytes(tensor.shape, tensor.dtype, tensor.name));
-    header[tensor.name] = {
-        {"dtype", name_of(tensor.dtype)}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}};
+  for (const TensorSpec& spec : specs) {
+    const std::uint64_t end = offset + spec.num_bytes();
+    header[spec.name] = {
+        {"dtype", name_of(spec.dtype)}, {"shape", spec.shape}, {"data_offsets", {offset, end}}};
     offset = end;
   }
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');
   const std::uint64_t header_size = text.size();
-  std::string out;
-  out.reserve(sizeof header_size + text.size() + offset);
-  out.append(reinterpret_cast<const char*>(&header_size), sizeof header_size);
-  out += text;
+  std::string out(reinterpret_cast<const char*>(&header_size), sizeof header_size);
+  return out += text;
+}
+
+std::string safetensors_bytes(std::vector<TensorToWrite> tensors,
+                              const std::map<std::string, std::string>& metadata) {
+  std::map<std::string_view, std::span<const std::byte>> bytes;
+  std::vector<TensorSpec> specs;
+  std::size_t total = 0;
   for (const TensorToWrite& tensor : tensors) {
-    out.append(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
+    HIGGS_ASSERT(bytes.emplace(tensor.name, tensor.bytes).second);
+    specs.push_back({tensor.name, tensor.dtype, tensor.shape});
+    HIGGS_ASSERT(tensor.bytes.size() == specs.back().num_bytes());
+    total += tensor.bytes.size();
+  }
+  std::string out = safetensors_header(specs, metadata);
+  out.reserve(out.size() + total);
+  for (const TensorSpec& spec : specs) {
+    const auto tensor = bytes.at(spec.name);
+    out.append(reinterpret_cast<const char*>(tensor.data()), tensor.size());
   }
   return out;
 }

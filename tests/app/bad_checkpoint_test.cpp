@@ -121,7 +121,7 @@ TEST_F(BadCheckpoint, AdapterOfTheOtherLayout) {
   write("adapter/adapter_model.safetensors", weights);
   expect_refused(
       Arguments{"evaluate", "--manifest", golden("e2e/manifest.jsonl"), "--adapter", adapter} + golden_base(),
-      {adapter / "adapter_model.safetensors", "another base or layout"});
+      {adapter / "adapter_model.safetensors", "of the boson layout", "in the HF layout"});
 }
 
 TEST_F(BadCheckpoint, TruncatedAdapter) {

@@ -11,6 +11,7 @@ int generate_command(const std::vector<std::string>& arguments);
 int encode_command(const std::vector<std::string>& arguments);
 int evaluate_command(const std::vector<std::string>& arguments);
 int plan_command(const std::vector<std::string>& arguments);
+int merge_command(const std::vector<std::string>& arguments);
 int inspect_command(const std::vector<std::string>& arguments);
 
 // Picks the command by the first word (none: train), runs it, and turns errors into one line and an exit

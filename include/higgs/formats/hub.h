@@ -17,4 +17,10 @@ fs::path resolve_checkpoint(const std::string& name, const std::string& flag);
 // a snapshot of the hub cache whose download stopped in the middle (a blob that ends in .incomplete).
 std::string download_advice(const fs::path& folder);
 
+// Whether `name` has the form ORG/NAME.
+bool is_hub_id(const std::string& name);
+
+// ORG/NAME of a snapshot folder inside a hub cache; "" for any other folder.
+std::string hub_id_of(const fs::path& folder);
+
 }  // namespace higgs

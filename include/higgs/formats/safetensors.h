@@ -53,6 +53,20 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
+// What a header says of a tensor.
+struct TensorSpec {
+  std::string name;
+  DType dtype = DType::kF32;
+  std::vector<std::int64_t> shape;
+
+  std::size_t num_bytes() const;
+};
+
+// The beginning of a file: length of the header, header. Sorts `specs` by alignment then name, as the
+// reference writer does; the tensors' bytes follow in that order, end to end.
+std::string safetensors_header(std::vector<TensorSpec>& specs,
+                               const std::map<std::string, std::string>& metadata);
+
 // A tensor to be written; `bytes` must stay alive until the call returns.
 struct TensorToWrite {
   std::string name;
@@ -61,7 +75,7 @@ struct TensorToWrite {
   std::span<const std::byte> bytes;
 };
 
-// The file's whole content: tensors sorted by alignment then name, as the reference writer does.
+// The file's whole content.
 std::string safetensors_bytes(std::vector<TensorToWrite> tensors,
                               const std::map<std::string, std::string>& metadata);
 

@@ -1,0 +1,32 @@
+// A folder that appears whole or not at all: it is filled under another name beside its place and then
+// renamed.
+#pragma once
+
+#include "higgs/base/file.h"
+
+namespace higgs {
+
+// UserError, `flag` in front, when `folder` is there and isn't an empty folder.
+void check_is_new_folder(const fs::path& folder, const std::string& flag);
+
+// RunError when the file system that will hold `folder` has less than `bytes` free.
+void check_disk_space(const fs::path& folder, std::uint64_t bytes);
+
+class StagedFolder {
+ public:
+  // RunError when the folder beside `final_folder` can't be made.
+  explicit StagedFolder(const fs::path& final_folder);
+  ~StagedFolder();  // removes it unless committed
+  StagedFolder(const StagedFolder&) = delete;
+  StagedFolder& operator=(const StagedFolder&) = delete;
+
+  const fs::path& path() const { return staged_; }  // write the files here
+  // Puts it in place; an empty folder there gives way. RunError.
+  void commit();
+
+ private:
+  fs::path final_, staged_;
+  bool committed_ = false;
+};
+
+}  // namespace higgs
