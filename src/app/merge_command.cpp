@@ -127,7 +127,7 @@ int merge(const MergeOptions& options) {
   const Answer wanted = answer_of_folder(in.base, &in.adapter);
 
   const CheckpointFiles base(in.base);
-  const MergedTensors merged(base, adapter, in.dtype);
+  const MergedTensors merged(base, config.layout, adapter, in.dtype);
   const std::vector<Shard> shards = plan_shards(merged.specs(), shard_size);
   const std::vector<fs::path> files = companion_files(in.base);
   check_disk_space(in.out, total_bytes(shards) + size_of_files(in.base, files) + (std::uint64_t{16} << 20));

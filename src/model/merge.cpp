@@ -9,6 +9,7 @@
 #include "higgs/base/hash.h"
 #include "higgs/base/log.h"
 #include "higgs/formats/safetensors_writer.h"
+#include "higgs/model/layout.h"
 #include "higgs/model/lora_weight.h"
 #include "higgs/model/weights.h"
 
@@ -29,9 +30,9 @@ bool same_shape(const TensorView& view, const at::Tensor& tensor) {
 
 }  // namespace
 
-MergedTensors::MergedTensors(const CheckpointFiles& base, const AdapterFile& adapter,
+MergedTensors::MergedTensors(const CheckpointFiles& base, Layout layout, const AdapterFile& adapter,
                              std::optional<DType> dtype)
-    : base_(base) {
+    : base_(base), layout_(layout) {
   for (const auto& [name, view] : base.tensors()) {
     const bool converted = dtype && at::isFloatingType(scalar_type_of(view.dtype));
     specs_.push_back({name, converted ? *dtype : view.dtype, view.shape});
@@ -39,46 +40,53 @@ MergedTensors::MergedTensors(const CheckpointFiles& base, const AdapterFile& ada
   place(adapter);
 }
 
+// boson's heads may stand in a checkpoint under several names; a tensor that is changed changes under all.
+std::vector<std::string> MergedTensors::spellings(const std::string& name) const {
+  std::vector<std::string> names = other_names(layout_, canonical_name(layout_, name));
+  names.insert(names.begin(), name);
+  return names;
+}
+
 void MergedTensors::place(const AdapterFile& adapter) {
   const std::string where = adapter.path().string() + ": '" + kPeftPrefix;
   const std::string advice =
       "' has no place in the base at " + base_.folder().string() + "; the adapter is of another base";
   for (const auto& [module, lora] : adapter.modules()) {
-    const std::string name = module + ".weight";
-    const auto found = base_.tensors().find(name);
-    if (found == base_.tensors().end() ||
-        found->second.shape != std::vector{lora.b.size(0), lora.a.size(1)}) {
-      throw UserError(where + module + ".lora_A.weight" + advice);
+    bool placed = false;
+    for (const std::string& name : spellings(module + ".weight")) {
+      const auto found = base_.tensors().find(name);
+      if (found == base_.tensors().end()) continue;
+      placed = found->second.shape == std::vector{lora.b.size(0), lora.a.size(1)};
+      if (!placed) break;
+      merged_.emplace(name, lora);
     }
-    merged_.emplace(name, lora);
+    if (!placed) throw UserError(where + module + ".lora_A.weight" + advice);
   }
-  for (const auto& [name, stored] : adapter.saved()) place_saved(name, stored, where + name + advice);
+  for (const auto& [name, stored] : adapter.saved()) {
+    bool placed = false;
+    for (const std::string& spelling : spellings(name)) placed = place_saved(spelling, stored) || placed;
+    if (!placed) throw UserError(where + name + advice);
+  }
 }
 
-// A whole tensor goes where the base has one of its name, or over the two parts that boson splits it into.
-void MergedTensors::place_saved(const std::string& name, const at::Tensor& stored,
-                                const std::string& complaint) {
-  const auto whole = base_.tensors().find(name);
-  if (whole != base_.tensors().end()) {
-    if (!same_shape(whole->second, stored)) throw UserError(complaint);
-    replaced_.emplace(name, stored);
-    return;
+// A whole tensor goes where the base has one of its name, and over the two parts that boson may split it
+// into.
+bool MergedTensors::place_saved(const std::string& name, const at::Tensor& stored) {
+  const auto fits = [&](const std::string& place, const at::Tensor& tensor) {
+    const auto found = base_.tensors().find(place);
+    if (found == base_.tensors().end() || !same_shape(found->second, tensor)) return false;
+    return replaced_.emplace(place, tensor).second;
+  };
+  bool placed = fits(name, stored);
+  for (const char* kind : {"linear", "embedding"}) {
+    const auto parts = split_names(layout_, name, kind);
+    if (!parts || !base_.contains(parts->first) || stored.dim() != 2) continue;
+    const std::int64_t rows = base_.tensors().at(parts->first).shape.at(0);
+    if (rows > stored.size(0)) continue;
+    placed = fits(parts->first, stored.narrow(0, 0, rows)) &&
+             fits(parts->second, stored.narrow(0, rows, stored.size(0) - rows));
   }
-  const std::string module = name.substr(0, name.rfind('.'));
-  for (const char* kind : {".linear_", ".embedding_"}) {
-    const std::string frozen = module + kind + "frozen.weight",
-                      trainable = module + kind + "trainable.weight";
-    if (!base_.contains(frozen) || !base_.contains(trainable)) continue;
-    const std::int64_t rows = base_.tensors().at(frozen).shape.at(0);
-    if (stored.dim() != 2 || stored.size(0) < rows) throw UserError(complaint);
-    replaced_.emplace(frozen, stored.narrow(0, 0, rows));
-    replaced_.emplace(trainable, stored.narrow(0, rows, stored.size(0) - rows));
-    for (const std::string& part : {frozen, trainable}) {
-      if (!same_shape(base_.tensors().at(part), replaced_.at(part))) throw UserError(complaint);
-    }
-    return;
-  }
-  throw UserError(complaint);
+  return placed;
 }
 
 bool MergedTensors::is_untouched(const std::string& name) const {

@@ -39,7 +39,7 @@ TensorSpec spec_of(const MergedTensors& merged, const std::string& name) {
 TEST(Merge, EqualsPeft) {
   const CheckpointFiles base(golden("boson/model/base"));
   const AdapterFile adapter(golden("boson/lora/adapter_final"));
-  const MergedTensors merged(base, adapter, DType::kF32);
+  const MergedTensors merged(base, Layout::kBoson, adapter, DType::kF32);
   const SafetensorsFile want(golden("boson/lora/merged.safetensors"));
   EXPECT_EQ(want.tensors().size(), 2u);
   for (const auto& [name, view] : want.tensors()) {
@@ -54,7 +54,8 @@ TEST(Merge, EqualsPeft) {
 TEST(Merge, RoundsOnceToTheBasesType) {
   const CheckpointFiles base(golden("boson/model/base"));
   const AdapterFile adapter(golden("boson/lora/adapter_final"));
-  const MergedTensors merged(base, adapter, std::nullopt), wide(base, adapter, DType::kF32);
+  const MergedTensors merged(base, Layout::kBoson, adapter, std::nullopt),
+      wide(base, Layout::kBoson, adapter, DType::kF32);
   const std::string name = "layers.1.mlp.up_proj.weight";
   const at::Tensor ours = merged.tensor(spec_of(merged, name));
   EXPECT_EQ(ours.scalar_type(), at::kBFloat16);
@@ -64,7 +65,7 @@ TEST(Merge, RoundsOnceToTheBasesType) {
 TEST(Merge, LeavesTheRestAsItIs) {
   const CheckpointFiles base(golden("boson/model/base"));
   const AdapterFile adapter(golden("boson/lora/adapter_final"));
-  const MergedTensors merged(base, adapter, std::nullopt);
+  const MergedTensors merged(base, Layout::kBoson, adapter, std::nullopt);
   EXPECT_EQ(merged.num_merged(), 3u * 10u);
   EXPECT_EQ(merged.specs().size(), base.tensors().size());
   for (const TensorSpec& spec : merged.specs()) {
@@ -95,15 +96,37 @@ TEST(Merge, PutsAWholeTensorOverTheTwoPartsOfASplitOne) {
   copy.save_module("text_lm_head", head + ".weight", saved);
   const CheckpointFiles base(folder.path());
   const AdapterFile adapter(copy.write());
-  const MergedTensors merged(base, adapter, std::nullopt);
+  const MergedTensors merged(base, Layout::kBoson, adapter, std::nullopt);
   EXPECT_TRUE(merged.tensor(spec_of(merged, part + "frozen.weight")).equal(saved.narrow(0, 0, 500)));
   EXPECT_TRUE(merged.tensor(spec_of(merged, part + "trainable.weight")).equal(saved.narrow(0, 500, 12)));
+}
+
+// boson checkpoints may repeat a head outside its projector; a repetition with other values is refused on
+// loading.
+TEST(Merge, ChangesEveryRepetitionOfAHead) {
+  const SafetensorsFile whole(golden("boson/model/base/model.safetensors"));
+  const std::string head = "audio_decoder_proj.text_lm_head.weight";
+  const TemporaryFolder folder;
+  std::vector<TensorToWrite> tensors;
+  for (const auto& [name, view] : whole.tensors())
+    tensors.push_back({name, view.dtype, view.shape, view.bytes});
+  const TensorView& view = whole.at(head);
+  tensors.push_back({"lm_head.weight", view.dtype, view.shape, view.bytes});
+  write_safetensors(folder / "model.safetensors", tensors);
+  AdapterCopy copy("boson/lora/adapter_final");
+  const at::Tensor saved = load(whole, head) * 3;
+  copy.save_module("text_lm_head", head, saved);
+  const CheckpointFiles base(folder.path());
+  const AdapterFile adapter(copy.write());
+  const MergedTensors merged(base, Layout::kBoson, adapter, std::nullopt);
+  for (const std::string& name : {head, std::string("lm_head.weight")})
+    EXPECT_TRUE(merged.tensor(spec_of(merged, name)).equal(saved)) << name;
 }
 
 TEST(Merge, RefusesAnAdapterOfAnotherBase) {
   const CheckpointFiles base(golden("boson/model/base"));
   const AdapterFile adapter(golden("hf/adapter_lora"));
-  EXPECT_THAT(user_error([&] { MergedTensors(base, adapter, std::nullopt); }),
+  EXPECT_THAT(user_error([&] { MergedTensors(base, Layout::kBoson, adapter, std::nullopt); }),
               HasSubstr(".lora_A.weight' has no place in the base at "));
 }
 
@@ -112,7 +135,7 @@ class WrittenMerge : public ::testing::Test {
   WrittenMerge()
       : base(golden("boson/model/base")),
         adapter(golden("boson/lora/adapter_final")),
-        merged(base, adapter, std::nullopt),
+        merged(base, Layout::kBoson, adapter, std::nullopt),
         shards(plan_shards(merged.specs(), 1 << 20)),
         hashes(write_merged(merged, shards, folder.path(), never)) {}
 

@@ -104,7 +104,7 @@ TEST_P(E2eGolden, GradientOfEveryAdapterTensorEqualsTheReference) {
   std::size_t compared = 0;
   for (const AdapterTensor& tensor : adapter.tensors()) {
     // The golden's keys are those of the boson layout.
-    const std::string key = tensor.key.substr(adapter_prefix(GetParam()).size());
+    const std::string key = tensor.key.substr((kPeftPrefix + stored_name(GetParam(), "")).size());
     const std::string name = "adapter/grad.base_model.model." + key;
     EXPECT_TRUE(close(tensor.grad, want(name), test::kGradientTolerance, name));
     ++compared;

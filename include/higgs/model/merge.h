@@ -11,6 +11,7 @@
 #include "higgs/formats/checkpoint_files.h"
 #include "higgs/formats/shards.h"
 #include "higgs/model/adapter_file.h"
+#include "higgs/model/config.h"
 
 namespace higgs {
 
@@ -18,7 +19,8 @@ class MergedTensors {
  public:
   // `dtype`: of every floating tensor; nothing: as the base has it. Both must outlive this. UserError naming
   // what the adapter holds and the base has no place for.
-  MergedTensors(const CheckpointFiles& base, const AdapterFile& adapter, std::optional<DType> dtype);
+  MergedTensors(const CheckpointFiles& base, Layout layout, const AdapterFile& adapter,
+                std::optional<DType> dtype);
 
   // Every tensor of the base, in the order of their names.
   const std::vector<TensorSpec>& specs() const { return specs_; }
@@ -33,9 +35,11 @@ class MergedTensors {
 
  private:
   void place(const AdapterFile& adapter);
-  void place_saved(const std::string& name, const at::Tensor& stored, const std::string& where);
+  bool place_saved(const std::string& name, const at::Tensor& stored);
+  std::vector<std::string> spellings(const std::string& name) const;
 
   const CheckpointFiles& base_;
+  Layout layout_;
   std::vector<TensorSpec> specs_;
   std::map<std::string, LoraModule> merged_;    // by the base's name of the weight
   std::map<std::string, at::Tensor> replaced_;  // likewise
