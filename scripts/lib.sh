@@ -154,10 +154,11 @@ make_torch_environment() {
 
 # ---- Python for the parity checks --------------------------------------------------------------------
 
-# Sets PARITY_PYTHON: an environment with tests/parity/requirements.txt that borrows torch from TORCH_ROOT through a
-# .pth file, so that it isn't fetched twice. Needs setup_torch before.
+# setup_parity_python hf|boson: sets PARITY_PYTHON, an environment with tests/parity/requirements-NAME.txt that borrows
+# torch from TORCH_ROOT through a .pth file, so that it isn't fetched twice. Needs setup_torch before.
 setup_parity_python() {
-  local venv=$CACHE/parity requirements=$ROOT/tests/parity/requirements.txt stamp quiet=() site
+  local name=requirements-$1.txt venv=$CACHE/parity-$1 requirements stamp quiet=(--quiet) alone site
+  requirements=$ROOT/tests/parity/$name
   PARITY_PYTHON=$venv/bin/python3
   [[ $(package_of "$TORCH_PYTHON") == "$TORCH_ROOT" ]] ||
     die "TORCH_ROOT=$TORCH_ROOT is not the torch of a Python; the parity checks need one that is (unset TORCH_ROOT)"
@@ -165,13 +166,16 @@ setup_parity_python() {
   [[ $(cat "$venv/.complete" 2>/dev/null || true) != "$stamp" ]] || return 0
   exec 8>"$CACHE/.parity.lock"
   flock 8
-  say "installing the Python of the parity checks into $venv (transformers, peft, ...; once)"
+  say "installing tests/parity/$name into $venv (once)"
   "$TORCH_PYTHON" -m venv "$venv" || die "$TORCH_PYTHON -m venv $venv failed (reason above)"
   site=$("$PARITY_PYTHON" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
   dirname "$TORCH_ROOT" >"$site/torch_of_the_build.pth"
-  [[ -t 2 ]] || quiet=(--quiet)
-  "$PARITY_PYTHON" -m pip install --disable-pip-version-check --no-cache-dir "${quiet[@]}" -r "$requirements" >&2 ||
-    die "tests/parity/requirements.txt could not be installed from PyPI (reason above; no network?)"
+  [[ ! -t 2 ]] || quiet=()
+  mapfile -t alone < <(sed -n 's/^# no-deps: //p' "$requirements")
+  "$PARITY_PYTHON" -m pip install --disable-pip-version-check --no-cache-dir "${quiet[@]}" -r "$requirements" >&2 &&
+    { [[ ${#alone[@]} -eq 0 ]] || "$PARITY_PYTHON" -m pip install --disable-pip-version-check --no-cache-dir \
+      "${quiet[@]}" --no-deps "${alone[@]}" >&2; } ||
+    die "tests/parity/$name could not be installed from PyPI (reason above; no network?)"
   echo "$stamp" >"$venv/.complete"
   exec 8>&-
 }

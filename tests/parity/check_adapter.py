@@ -13,41 +13,14 @@ Exit code: 0 good, 1 a check failed, 2 something can't be used.
 
 import argparse
 import json
-import os
-import warnings
 
-from common import Table, die, forward, inspect, load_base, placeholder_ids
+from common import Table, forward, inspect, load_base, placeholder_ids
 
-import peft
 import torch
-from peft.utils import set_peft_model_state_dict
-from safetensors.torch import load_file
+
+from adapters import load_adapter
 
 TOLERANCE = 1e-4
-
-
-def load_adapter(base, folder, table):
-    """The base with the adapter, loaded as peft's users do."""
-    weights = os.path.join(folder, "adapter_model.safetensors")
-    if not os.path.exists(weights):
-        die(f"{weights}: missing")
-    stored = load_file(weights)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        model = peft.PeftModel.from_pretrained(load_base(base), folder)
-    complaints = [str(w.message) for w in caught if "key" in str(w.message).lower()]
-    table.check(not complaints, "from_pretrained has no complaint", "; ".join(complaints)[:200])
-    loaded = set_peft_model_state_dict(model, stored)
-    missing = [key for key in loaded.missing_keys if "lora_" in key]
-    table.check(not missing, "no missing key", f"{len(missing)} {missing[:2] or ''}")
-    unexpected = list(loaded.unexpected_keys)
-    table.check(not unexpected, "no unexpected key", f"{len(unexpected)} {unexpected[:2] or ''}")
-    own = peft.get_peft_model_state_dict(model)
-    differing = sorted(set(own) ^ set(stored))
-    table.check(not differing, "keys are those that peft would save", f"{len(stored)} {differing[:2] or ''}")
-    same = all(torch.equal(own[key], stored[key]) for key in own if key in stored)
-    table.check(same, "values are as stored", ", ".join(sorted({str(t.dtype) for t in stored.values()})))
-    return model.eval()
 
 
 def samples_of(arguments):
@@ -84,7 +57,7 @@ def main():
     parser.add_argument("--audio_tokenizer")
     arguments = parser.parse_args()
     table = Table()
-    model = load_adapter(arguments.base, arguments.adapter, table)
+    model = load_adapter(load_base(arguments.base), arguments.adapter, table.check)
     if table.failed:
         table.end()
     samples, theirs = samples_of(arguments)

@@ -77,12 +77,12 @@ def load_base(folder, dtype=torch.float32):
     return model.eval()
 
 
-def delayed(codes):
+def delayed(codes, bos=STREAM_BOS, eos=STREAM_EOS):
     """Codes [8, T] -> frames [T + 9, 8]: codebook k starts k frames late, between its BOS and its EOS."""
     num_codebooks, length = codes.shape
-    frames = torch.full((length + num_codebooks + 1, num_codebooks), STREAM_EOS)
+    frames = torch.full((length + num_codebooks + 1, num_codebooks), eos)
     for k in range(num_codebooks):
-        frames[: k + 1, k] = STREAM_BOS
+        frames[: k + 1, k] = bos
         frames[k + 1 : k + 1 + length, k] = codes[k]
     return frames
 
