@@ -102,6 +102,10 @@ class Codec(CachedCodes):
         hook.remove()
         return seen[-1].transpose(1, 2)
 
+    def semantic(self, wave):
+        """HuBERT's features [T, W] of a wave [n]."""
+        return self.model.get_regress_target(torch.from_numpy(wave)[None, None])[0]
+
     def encode(self, wave):
         """(codes [8, T], [projected residual [T, d] before each stage])."""
         points = []

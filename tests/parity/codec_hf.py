@@ -61,6 +61,11 @@ class Codec(CachedCodes):
         hook.remove()
         return seen[-1].transpose(1, 2)
 
+    def semantic(self, wave):
+        """HuBERT's features [T, W] of a wave [n]."""
+        with torch.no_grad():
+            return self.model._extract_semantic_features(torch.from_numpy(wave)[None, None])[0]
+
     def encode(self, wave):
         """(codes [8, T], [projected residual [T, d] before each stage])."""
         wave, points = torch.from_numpy(wave)[None, None], []
