@@ -80,7 +80,7 @@ class ModelCase:
             self.case.check((value is None) == (name not in ours), "collate", f"{name} is there on one side only")
             if value is not None and name in ours and value.numel():
                 self.case.equal("collate", ours[name], value)
-        if theirs.audio_features is not None:
+        if theirs.audio_features is not None and len(theirs.audio_features):
             self.case.close("mel", ours["audio_features"], theirs.audio_features, FEATURES)
             self.case.equal("collate", ours["audio_feature_attention_mask"], theirs.audio_feature_attention_mask)
 
@@ -184,6 +184,10 @@ class ModelCase:
         self.case.check(moved > 100 * FEATURES, "peft loads", f"the trained adapter moves hidden states by {moved:.1e} only")
         words = self.words("--codebook_reduction", self.plan.reduction, "--adapter", adapter)
         self.compare_forward("trained", self.program.inspect("forward", *words)[0], theirs)
+        said = json.loads(self.program.run("evaluate", *self.words("--adapter", adapter)))
+        text, codebooks, _ = objective.losses(theirs, "mean")
+        self.case.close("evaluate", torch.tensor(said["loss_codebooks"]), codebooks, LOSS, "audio")
+        self.case.close("evaluate", torch.tensor(said["loss_text"]), text, LOSS, "text")
 
     def merge(self, adapter, wrapped):
         """higgs_train's merge loads in Python as it is, holds what peft's merge gives, and says the same."""

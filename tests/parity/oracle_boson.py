@@ -167,7 +167,8 @@ def forward(model, samples):
     out = model(**fields, use_cache=False)
     hook.remove()
     real = out.attention_mask.bool()
-    kind = out.audio_in_discrete_codes_mask.long() + 2 * out.audio_out_mask.long()
+    features = out.audio_in_mask & ~out.audio_in_discrete_codes_mask  # of the tower
+    kind = out.audio_in_discrete_codes_mask.long() + 2 * out.audio_out_mask.long() + 3 * features.long()
     none = torch.zeros(0, samples.plan.codebooks, dtype=torch.long)
     labels = batch.label_audio_ids.T if batch.label_audio_ids.numel() else none
     return Forward(
