@@ -100,7 +100,8 @@ class Maker:
         boson_multimodal looks waves up by another index than it stored them by."""
         messages, spoken = [], False
         for _ in range(self.rng.randrange(1, 6)):
-            role = self.rng.choice(["system", "user", "user", "assistant", "assistant"])
+            again = messages and messages[-1]["role"] == "assistant" and self.rng.random() < 0.5
+            role = "assistant" if again else self.rng.choice(["system", "user", "user", "assistant"])
             silent = self.plan.tower and spoken and role != "assistant"
             parts = []
             for _ in range(self.rng.randrange(0, 4)):
@@ -108,7 +109,7 @@ class Maker:
                 parts.append(self.audio(heard=role != "assistant") if clip else self.text())
                 spoken = spoken or (clip and role == "assistant")
             message = self.turn(role, parts if len(parts) != 1 or self.rng.random() < 0.5 else parts[0])
-            if role == "assistant" and self.rng.random() < 0.2:
+            if role == "assistant" and self.rng.random() < 0.3:
                 message["recipient"] = self.rng.choice(["tool", "", "someone else"])
             messages.append(message)
         sample = {"messages": messages, "unknown key": 1}
@@ -121,11 +122,11 @@ def random_manifest(rng, folder, plan):
     """Writes manifest.jsonl with its clips; returns (path, samples). The last one ends with a spoken clip, but for some
     manifests without any clip."""
     maker = Maker(rng, folder, plan)
-    forms = [maker.plain, maker.clone, maker.references, maker.text_only, maker.wild, maker.wild]
+    forms = [maker.plain, maker.clone, maker.references, maker.text_only, maker.wild]
     if rng.random() < 0.05 and not plan.generate:
         samples = [maker.text_only() for _ in range(2)]
     else:
-        samples = [form() for form in rng.sample(forms, rng.randrange(2, 5))]
+        samples = [form() for form in rng.sample(forms, rng.randrange(1, 4))] + [maker.wild()]
         samples.append(rng.choice([maker.plain, maker.clone, maker.references])())
     path = os.path.join(folder, "manifest.jsonl")
     with open(path, "w", encoding="utf-8") as file:

@@ -15,7 +15,7 @@ from boson_imports import (
     ChatMLDatasetSample, HiggsAudioConfig, HiggsAudioEncoderConfig, HiggsAudioModel, HiggsAudioSampleCollator,
     prepare_chatml_sample,
 )  # fmt: skip
-from models import ROPE_SCALING, ROPE_THETA, fill, rewrite, write_tokenizer
+from models import ROPE_SCALING, ROPE_THETA, edit_json, fill, rewrite, write_tokenizer
 from objective import IGNORE, Forward
 
 logging.disable_progress_bar()
@@ -60,6 +60,8 @@ def write_base(folder, plan):
     model.to({"bf16": torch.bfloat16, "fp32": torch.float32}[plan.dtype])
     sharded = plan.sharded and not plan.split
     model.save_pretrained(folder, max_shard_size="200KB" if sharded else "5GB")
+    if plan.sparse:
+        edit_json(os.path.join(folder, "config.json"), lambda config: config["text_config"].pop("rms_norm_eps"))
     if not plan.split:
         return folder
     copy = folder + "_split"

@@ -38,14 +38,16 @@ def write_base(folder, plan):
     fill(model, plan.seed, rows if plan.generate else None)
     model.to({"bf16": torch.bfloat16, "fp32": torch.float32}[plan.dtype])
     model.save_pretrained(folder, max_shard_size="200KB" if plan.sharded else "5GB")
-    if plan.old_rope:
-        edit_json(os.path.join(folder, "config.json"), lambda config: older_rope(config, plan))
+    edit_json(os.path.join(folder, "config.json"), lambda config: edit_config(config, plan))
     return folder
 
 
-def older_rope(config, plan):
-    del config["rope_parameters"]
-    config.update(rope_theta=ROPE_THETA[plan.rope], rope_scaling=ROPE_SCALING[plan.rope])
+def edit_config(config, plan):
+    if plan.old_rope:
+        del config["rope_parameters"]
+        config.update(rope_theta=ROPE_THETA[plan.rope], rope_scaling=ROPE_SCALING[plan.rope])
+    if plan.sparse:
+        del config["rms_norm_eps"]
 
 
 def has_text_head(folder):

@@ -28,6 +28,7 @@ class Plan:
     codes: int = 1024  # of a codebook, without its BOS and EOS
     rope: str = "llama3"
     eps: float = 1e-5
+    sparse: bool = False  # config.json without the norms' epsilon where it is the class's default
     dtype: str = "bf16"
     sharded: bool = False
     adapter: str = "plain"
@@ -52,7 +53,7 @@ class Plan:
             words += ["dual_ffn"] * (not self.fast_forward) + ["no-audio-in"] * (not self.audio_in)
             words += [f"dual{self.dual}".replace(" ", "")] * (len(self.dual) < self.layers)
             words += ["tower"] * self.tower + ["split"] * self.split
-        words += ["shards"] * self.sharded + ["waves"] * self.waves + ["no-text-head"] * (not self.text_head)
+        words += ["sparse"] * self.sparse + ["shards"] * self.sharded + ["waves"] * self.waves + ["no-text-head"] * (not self.text_head)
         words += ["sum"] * (self.reduction == "sum") + [self.adapter]
         return " ".join(words)
 
@@ -70,6 +71,7 @@ def random_plan(layout, seed):
     plan.spare_rows = rng.choice([0, 0, 7])
     plan.rope = rng.choice(["plain", "llama3", "llama3", "llama3b"])
     plan.eps = rng.choice([1e-5, 1e-6])
+    plan.sparse = plan.eps == (1e-5 if layout == "hf" else 1e-6) and rng.random() < 0.5
     plan.dtype = rng.choice(["bf16", "bf16", "fp32"])
     plan.sharded = rng.random() < 0.3
     plan.reduction = rng.choice(["mean", "mean", "sum"])
