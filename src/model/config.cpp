@@ -22,19 +22,36 @@ void read_rope(const JsonObject& fields, ModelConfig& config) {
                   scaling.number("high_freq_factor"), scaling.number("original_max_position_embeddings")};
 }
 
+// What an absent key stands for: the default of the layout's configuration class. 0: as the heads say.
+struct DecoderDefaults {
+  double rms_norm_eps;
+  std::int64_t num_kv_heads, head_dim;
+};
+constexpr DecoderDefaults kHfDefaults = {1e-5, 8, 128};
+constexpr DecoderDefaults kLlamaDefaults = {1e-6, 0, 0};
+
+// Null means "as the heads say" in both layouts.
+std::int64_t integer_or_default(const JsonObject& fields, const char* key, std::int64_t otherwise,
+                                std::int64_t as_heads_say) {
+  const bool absent = !fields.json().contains(key);
+  return fields.integer(key, absent && otherwise != 0 ? otherwise : as_heads_say);
+}
+
 // The Llama part, which both layouts share: at the top in HF, under `text_config` in boson.
-void read_decoder(const JsonObject& fields, ModelConfig& config) {
+void read_decoder(const JsonObject& fields, const DecoderDefaults& defaults, ModelConfig& config) {
   config.hidden_size = fields.integer("hidden_size");
   config.intermediate_size = fields.integer("intermediate_size");
   config.num_layers = fields.integer("num_hidden_layers");
   config.num_heads = fields.integer("num_attention_heads");
-  config.num_kv_heads = fields.integer("num_key_value_heads", config.num_heads);
+  config.num_kv_heads =
+      integer_or_default(fields, "num_key_value_heads", defaults.num_kv_heads, config.num_heads);
   config.vocab_size = fields.integer("vocab_size");
   if (config.num_heads <= 0 || config.hidden_size <= 0 || config.num_layers <= 0 || config.vocab_size <= 0) {
     throw UserError(fields.where() + ": sizes must be positive");
   }
-  config.head_dim = fields.integer("head_dim", config.hidden_size / config.num_heads);
-  config.rms_norm_eps = fields.number("rms_norm_eps", 1e-6);
+  config.head_dim =
+      integer_or_default(fields, "head_dim", defaults.head_dim, config.hidden_size / config.num_heads);
+  config.rms_norm_eps = fields.number("rms_norm_eps", defaults.rms_norm_eps);
   if (fields.string("hidden_act", "silu") != "silu")
     throw UserError(fields.where() + ": hidden_act must be silu");
   for (const char* key : {"attention_bias", "mlp_bias"}) {
@@ -50,7 +67,12 @@ void read_decoder(const JsonObject& fields, ModelConfig& config) {
 ModelConfig read_hf(const JsonObject& fields) {
   ModelConfig config;
   config.layout = Layout::kHf;
-  read_decoder(fields, config);
+  read_decoder(fields, kHfDefaults, config);
+  if (!fields.has("rope_parameters") && !fields.has("rope_scaling")) {
+    // The configuration class takes the released model's rope then, whatever rope_theta says.
+    config.rope_theta = 500000.0;
+    config.rope_scaling = RopeScaling{32.0, 0.125, 0.5, 1024.0};
+  }
   // In boson's layout the key stands in text_config, where its class pays no heed to it.
   if (fields.boolean("tie_word_embeddings", false))
     throw UserError(fields.where() + ": tie_word_embeddings is not supported");
@@ -126,7 +148,7 @@ ModelConfig read_boson(const JsonObject& fields) {
   if (text.string("model_type", "llama") != "llama") {
     throw UserError(text.where() + ": model_type '" + text.string("model_type") + "' is not supported");
   }
-  read_decoder(text, config);
+  read_decoder(text, kLlamaDefaults, config);
   read_layer_forms(fields, config);
   refuse_unknown_parts(fields);
   // Features are of no use without the tower, and the reference's tower fails without them.

@@ -81,6 +81,42 @@ TEST(Config, ReadsRopeAsOlderTransformersWroteIt) {
   EXPECT_EQ(config.rope_scaling->low_freq_factor, 0.125);
 }
 
+// transformers 5.23 reads such files so, whatever rope_theta says (tests/parity found it).
+TEST(Config, AbsentKeysOfTheHfLayoutMeanItsClasssDefaults) {
+  const ModelConfig rope = read_changed("hf/model", [](Json& c) {
+    c.erase("rope_parameters");
+    c["rope_theta"] = 10000.0;
+    c["rope_scaling"] = nullptr;
+  });
+  EXPECT_EQ(rope.rope_theta, 500000.0);
+  ASSERT_TRUE(rope.rope_scaling);
+  EXPECT_EQ(rope.rope_scaling->factor, 32.0);
+  EXPECT_EQ(rope.rope_scaling->low_freq_factor, 0.125);
+  EXPECT_EQ(rope.rope_scaling->high_freq_factor, 0.5);
+  EXPECT_EQ(rope.rope_scaling->original_max_position, 1024.0);
+
+  const ModelConfig sizes = read_changed("hf/model", [](Json& c) {
+    c["num_attention_heads"] = 16;
+    for (const char* key : {"rms_norm_eps", "head_dim", "num_key_value_heads"}) c.erase(key);
+  });
+  EXPECT_EQ(sizes.rms_norm_eps, 1e-5);
+  EXPECT_EQ(sizes.head_dim, 128);
+  EXPECT_EQ(sizes.num_kv_heads, 8);
+  const ModelConfig null = read_changed("hf/model", [](Json& c) {
+    c["num_attention_heads"] = 16;
+    c["head_dim"] = c["num_key_value_heads"] = nullptr;
+  });
+  EXPECT_EQ(null.head_dim, 4);
+  EXPECT_EQ(null.num_kv_heads, 16);
+
+  const ModelConfig boson = read_changed("boson/model/base", [](Json& c) {
+    for (const char* key : {"rms_norm_eps", "head_dim", "num_key_value_heads"}) c["text_config"].erase(key);
+  });
+  EXPECT_EQ(boson.rms_norm_eps, 1e-6);
+  EXPECT_EQ(boson.head_dim, boson.hidden_size / boson.num_heads);
+  EXPECT_EQ(boson.num_kv_heads, boson.num_heads);
+}
+
 TEST(Config, NamesAModelTypeItDoesNotKnow) {
   EXPECT_THAT(hf_error([](Json& c) { c["model_type"] = "llama"; }),
               HasSubstr("config.json: model_type 'llama' is not supported (higgs_audio_v2, higgs_audio)"));
