@@ -31,6 +31,8 @@ def random_config(form, embedding, rng):
         options["target_modules"] = rng.choice([["q_proj", "gate_proj"], ["down_proj"], ["mlp.up_proj", "v_proj", "o_proj"]])
     if form == "regex":
         options["target_modules"] = r"(model\.)?layers\.\d+\.(self_attn\.(q|o)_proj|(audio_)?mlp\.(gate|down)_proj)"
+    if form == "all-linear":  # the heads too
+        options["target_modules"] = "all-linear"
     if form in ("head", "heads"):
         options["modules_to_save"] = ["audio_lm_head"] + ["text_lm_head"] * (form == "heads")
     if form == "embedding":

@@ -52,12 +52,12 @@ class Maker:
         self.rng, self.folder, self.plan, self.clips = rng, folder, plan, 0
         os.makedirs(os.path.join(folder, "clips"), exist_ok=True)
 
-    def audio(self, heard=False):
+    def audio(self, heard=False, seconds=None):
         """`heard`: a clip that the model is given; a tower needs its samples."""
         self.clips += 1
         if self.plan.waves and (self.rng.random() < 0.6 or (heard and self.plan.tower)):
             url = f"clips/{self.clips}.{self.rng.choice(['wav', 'wav', 'flac'])}"
-            write_wave(self.rng, os.path.join(self.folder, url), self.rng.uniform(0.15, 0.8))
+            write_wave(self.rng, os.path.join(self.folder, url), seconds or self.rng.uniform(0.15, 0.8))
         else:
             url = f"clips/{self.clips}.safetensors"
             length = self.rng.choice([1, 2, 5, 9, 14])
@@ -95,6 +95,11 @@ class Maker:
     def text_only(self):
         return {"messages": [self.turn("user", self.text()), self.turn("assistant", "yes " + random_text(self.rng))]}
 
+    def long(self):
+        """A clip in two chunks. boson_multimodal fails when a clip is spoken after it, so the answer is text."""
+        parts = [self.text(), self.audio(heard=True), self.audio(heard=True, seconds=self.rng.uniform(30.1, 40))]
+        return {"messages": [self.turn("user", parts), self.turn("assistant", self.text())]}
+
     def wild(self):
         """Any roles in any order, several parts a turn. With a tower all clips heard come before the first one spoken:
         boson_multimodal looks waves up by another index than it stored them by."""
@@ -127,6 +132,8 @@ def random_manifest(rng, folder, plan):
         samples = [maker.text_only() for _ in range(2)]
     else:
         samples = [form() for form in rng.sample(forms, rng.randrange(1, 4))] + [maker.wild()]
+        if plan.tower:
+            samples.append(maker.long() if plan.long else maker.references())
         samples.append(rng.choice([maker.plain, maker.clone, maker.references])())
     path = os.path.join(folder, "manifest.jsonl")
     with open(path, "w", encoding="utf-8") as file:

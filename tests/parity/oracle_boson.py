@@ -119,11 +119,13 @@ class Samples:
         return ids, labels, [audio.audio_url for audio in audios], speaker
 
     def dataset_sample(self, ids, labels, urls):
-        """Codes of every clip; with a tower the waves of the clips that are heard."""
-        codes = [self.codes_of(url).long() for url in urls]
-        heard = [u for u, token in zip(urls, self.placeholders(ids)) if token == "<|AUDIO|>"] if self.plan.tower else []
-        waves = [librosa.load(os.path.join(self.folder, url), sr=None, mono=True) for url in heard]
-        empty = torch.zeros(self.plan.codebooks, 0, dtype=torch.long)
+        """Codes of the clips that are spoken, or heard as codes; with a tower the waves of those that are heard."""
+        empty, codes, waves = torch.zeros(self.plan.codebooks, 0, dtype=torch.long), [], []
+        for url, token in zip(urls, self.placeholders(ids)):
+            heard = token == "<|AUDIO|>"
+            codes.append(empty if heard and not self.plan.audio_in else self.codes_of(url).long())
+            if heard and self.plan.tower:
+                waves.append(librosa.load(os.path.join(self.folder, url), sr=None, mono=True))
         return ChatMLDatasetSample(
             input_ids=torch.tensor(ids), label_ids=None if labels is None else torch.tensor(labels),
             audio_ids_concat=torch.cat(codes, 1) if codes else empty, audio_ids_start=starts(codes),

@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass, field
 
 ADAPTERS = ["plain", "rslora", "dora", "pattern", "head", "list", "regex", "dora_rs", "heads",
-            "embedding", "bias"]  # fmt: skip
+            "embedding", "all-linear", "bias"]  # fmt: skip
 TRAINED = ["plain", "rslora", "dora"]
 
 
@@ -44,6 +44,7 @@ class Plan:
     dual: list = field(default_factory=list)  # boson: audio_dual_ffn_layers
     fast_forward: bool = True  # boson: dual_ffn_fast_forward, else dual_ffn
     tower: bool = False  # boson: Whisper features
+    long: bool = False  # boson: a clip of more than 30 s, which the tower hears in chunks
 
     def __str__(self):
         heads = f"H{self.heads}/{self.kv_heads}x{self.head_dim}"
@@ -52,7 +53,7 @@ class Plan:
         if self.layout == "boson":
             words += ["dual_ffn"] * (not self.fast_forward) + ["no-audio-in"] * (not self.audio_in)
             words += [f"dual{self.dual}".replace(" ", "")] * (len(self.dual) < self.layers)
-            words += ["tower"] * self.tower + ["split"] * self.split
+            words += ["tower"] * self.tower + [">30s"] * self.long + ["split"] * self.split
         words += ["sparse"] * self.sparse + ["shards"] * self.sharded + ["waves"] * self.waves + ["no-text-head"] * (not self.text_head)
         words += ["sum"] * (self.reduction == "sum") + [self.adapter]
         return " ".join(words)
@@ -103,3 +104,5 @@ def boson_choices(plan, rng, seed):
     if plan.tower:
         plan.waves, plan.generate, plan.codebooks, plan.codes = True, False, 8, 1024
         plan.adapter = "regex"
+        plan.long = seed % 12 == 10
+        plan.audio_in = plan.audio_in and not plan.long
