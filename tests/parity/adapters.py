@@ -28,7 +28,9 @@ def random_config(form, embedding, rng):
         options["rank_pattern"] = {"q_proj": rank + 2, r"0\.mlp\.(up|down)_proj": 2}
         options["alpha_pattern"] = {"audio_mlp.up_proj": alpha + 3, r"self_attn\.[kv]_proj": 5}
     if form == "list":
-        options["target_modules"] = rng.choice([["q_proj", "gate_proj"], ["down_proj"], ["mlp.up_proj", "v_proj", "o_proj"]])
+        options["target_modules"] = rng.choice(
+            [["q_proj", "gate_proj"], ["down_proj"], ["mlp.up_proj", "v_proj", "o_proj"]]
+        )
     if form == "regex":
         options["target_modules"] = r"(model\.)?layers\.\d+\.(self_attn\.(q|o)_proj|(audio_)?mlp\.(gate|down)_proj)"
     if form == "all-linear":  # the heads too

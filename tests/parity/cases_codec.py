@@ -42,7 +42,9 @@ class CodecCase:
             wave = self.codec.load(path)
             # soxr of another version may differ in the last bit of a float
             self.case.close("wave24", ours[f"wave24.{i}"], torch.from_numpy(wave), 1e-6, os.path.basename(path))
-            self.case.close("semantic", ours[f"semantic.{i}"], self.codec.semantic(wave), FEATURES, os.path.basename(path))
+            self.case.close(
+                "semantic", ours[f"semantic.{i}"], self.codec.semantic(wave), FEATURES, os.path.basename(path)
+            )
             codes, points = self.codec.encode(wave)
             total, ties = total + codes.numel(), ties + self.compare_codes(ours[f"codes.{i}"], codes, points, path)
         self.case.note(f"{total} codes, {ties} ties")

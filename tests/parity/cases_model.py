@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 import adapters
+import chatml
 import objective
 from compare import FEATURES, GRADIENTS, LOSS, Case
 from data import random_manifest, random_text
@@ -45,7 +46,9 @@ class ModelCase:
         self.given = oracle.write_base(self.base, plan)
         self.loaded = oracle.load(self.base)
         self.manifest, samples = random_manifest(self.rng, self.folder, plan)
-        self.samples = oracle.Samples(self.base, plan, self.folder, samples, lambda url: self.codec.codes_of(self.path(url)))
+        self.samples = oracle.Samples(
+            self.base, plan, self.folder, samples, lambda url: self.codec.codes_of(self.path(url))
+        )
         self.text()
         self.tokens()
         if oracle.COLLATES:
@@ -59,7 +62,7 @@ class ModelCase:
     def text(self):
         lines = [random_text(self.rng, longest=20) for _ in range(8)]
         with open(self.path("lines.txt"), "w", encoding="utf-8") as file:
-            file.writelines(oracle_json(line) + "\n" for line in lines)
+            file.writelines(to_json(line) + "\n" for line in lines)
         ours, _ = self.program.inspect("text", "--base_ckpt", self.given, "--text_file", self.path("lines.txt"))
         theirs = [self.samples.tokenizer.encode(line, add_special_tokens=False) for line in lines]
         self.case.equal("text", ours["ids"].tolist(), sum(theirs, []))
@@ -67,9 +70,11 @@ class ModelCase:
     def tokens(self):
         ours, metadata = self.program.inspect("tokens", *self.words())
         for i, (ids, labels, urls, speaker) in enumerate(self.samples.tokens):
+            alike = chatml.tokenize(self.samples.samples[i], self.samples.tokenizer) == (ids, labels, urls, speaker)
+            self.case.check(alike, "tokens", "chatml.py differs from boson_multimodal")
             self.case.equal("tokens", ours[f"input_ids.{i}"].tolist(), ids)
             self.case.equal("tokens", ours[f"label_ids.{i}"].tolist(), labels)
-            self.case.equal("tokens", metadata[f"audio.{i}"], oracle_json(urls, separators=(",", ":")))
+            self.case.equal("tokens", metadata[f"audio.{i}"], to_json(urls, separators=(",", ":")))
             self.case.equal("tokens", metadata.get(f"speaker.{i}"), speaker)
 
     def collate(self):
@@ -128,7 +133,7 @@ class ModelCase:
 
     def compare_gradients(self, ours, theirs):
         """Whole modules (modules_to_save) are loaded, not trained: those without a gradient of ours are passed over."""
-        names = {name[len("grad."):] for name in ours if name.startswith("grad.")}
+        names = {name[len("grad.") :] for name in ours if name.startswith("grad.")}
         theirs = {name: value for name, value in theirs.items() if "lora_" in name or name in names}
         self.case.check(names == set(theirs), "grads", f"for one side only: {sorted(names ^ set(theirs))[:3]}")
         for name in sorted(names & set(theirs)):
@@ -181,7 +186,9 @@ class ModelCase:
         with torch.no_grad():
             theirs = self.oracle.forward(wrapped.get_base_model(), self.samples)
         moved = ((theirs.hidden - plain.hidden).abs().max() / plain.hidden.abs().max()).item()
-        self.case.check(moved > 100 * FEATURES, "peft loads", f"the trained adapter moves hidden states by {moved:.1e} only")
+        self.case.check(
+            moved > 100 * FEATURES, "peft loads", f"the trained adapter moves hidden states by {moved:.1e} only"
+        )
         words = self.words("--codebook_reduction", self.plan.reduction, "--adapter", adapter)
         self.compare_forward("trained", self.program.inspect("forward", *words)[0], theirs)
         said = json.loads(self.program.run("evaluate", *self.words("--adapter", adapter)))
@@ -201,7 +208,7 @@ class ModelCase:
         compare_merged(self.case, loaded.state_dict(), wrapped.merge_and_unload().state_dict(), self.plan.dtype)
 
 
-def oracle_json(value, **options):
+def to_json(value, **options):
     return json.dumps(value, ensure_ascii=False, **options)
 
 

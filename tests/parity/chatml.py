@@ -1,6 +1,6 @@
 """ChatML sample -> ids and labels, written from the format's description.
 
-For the HF layout, whose Python stack has no such function. `cases` compares it with boson_multimodal's
+For the HF layout, whose Python stack has no such function. cases_model.py compares it with boson_multimodal's
 prepare_chatml_sample on every sample of the boson layout, so it is an oracle that is itself checked.
 """
 

@@ -73,7 +73,9 @@ def main():
             plain = hidden_states()
         moved = (hidden - plain).abs().max().item() / plain.abs().max().item()
         # Else the comparison below would say nothing of the adapter.
-        table.check(moved > 100 * TOLERANCE, "the adapter changes the hidden states", f"by up to {moved:.3f} of the largest")
+        table.check(
+            moved > 100 * TOLERANCE, "the adapter changes the hidden states", f"by up to {moved:.3f} of the largest"
+        )
         compare(table, f"hidden states of {len(samples)} samples", hidden, theirs["hidden"])
         spoken = hidden[theirs["kind"] == 2]
         audio = base.audio_lm_head(spoken).view(len(spoken), base.config.num_codebooks, -1)

@@ -44,7 +44,8 @@ class SmallTokenizer(reference.HiggsAudioTokenizer):
 def write_codec(folder, seed):
     """A random codec: config.json, model.pth, HuBERT's settings beside it. Returns what was varied."""
     rng = random.Random(f"codec boson {seed}")
-    semantic, layers, acoustic, width = rng.choice([32, 48]), rng.choice([1, 2, 3]), rng.choice([16, 32]), rng.choice([2, 3])
+    semantic, layers = rng.choice([32, 48]), rng.choice([1, 2, 3])
+    acoustic, width = rng.choice([16, 32]), rng.choice([2, 3])
     config = {
         "n_filters": 32, "D": acoustic, "target_bandwidths": [0.5, 1, 1.5, 2], "ratios": STRIDES, "sample_rate": RATE,
         "bins": 1024, "n_q": 8, "codebook_dim": rng.choice([4, 8]), "normalize": False, "causal": False,

@@ -15,7 +15,8 @@ STRIDES = [8, 5, 4, 2, 3]
 def write_codec(folder, seed):
     """A random codec with the released one's rates: 24 kHz, hop 960, 8 codebooks of 1024. Returns what was varied."""
     rng = random.Random(f"codec hf {seed}")
-    semantic, layers, acoustic, width = rng.choice([24, 32]), rng.choice([1, 2, 3]), rng.choice([8, 16]), rng.choice([2, 3])
+    semantic, layers = rng.choice([24, 32]), rng.choice([1, 2, 3])
+    acoustic, width = rng.choice([8, 16]), rng.choice([2, 3])
     hubert = HubertConfig(
         hidden_size=semantic, num_hidden_layers=layers, num_attention_heads=rng.choice([2, 4]), intermediate_size=40,
         conv_dim=[rng.choice([8, 16])] * 7, num_conv_pos_embeddings=rng.choice([32, 128]),

@@ -38,7 +38,9 @@ class Case:
         if ours.shape != theirs.shape:
             return self.check(False, name, f"shape {list(ours.shape)} for {list(theirs.shape)}")
         differing = (ours.long() != theirs.long()).nonzero()
-        where = f"{len(differing)} of {theirs.numel()} differ, first at {differing[0].tolist()}" if len(differing) else ""
+        where = (
+            f"{len(differing)} of {theirs.numel()} differ, first at {differing[0].tolist()}" if len(differing) else ""
+        )
         return self.check(not len(differing), name, where)
 
     def close(self, name, ours, theirs, tolerance, part=""):
@@ -56,7 +58,9 @@ class Case:
             self.results[name] = share
         if not share <= tolerance:
             where = [int(i) for i in torch.unravel_index(difference.argmax(), difference.shape)]
-            self.failures.append(f"{name}: {part} differs by {share:.2e} of its largest value {scale:.3g}, most at {where}")
+            self.failures.append(
+                f"{name}: {part} differs by {share:.2e} of its largest value {scale:.3g}, most at {where}"
+            )
         return None
 
     def line(self):

@@ -1,4 +1,4 @@
-"""Random ChatML manifests: turns, references, several clips, scenes, unicode, special tokens; clips as codes and waves."""
+"""Random ChatML manifests: turns, references, several clips, scenes, unicode, special tokens; codes and waves."""
 
 import json
 import os
@@ -19,7 +19,9 @@ SCENE = "Generate audio following instruction.\n\n<|scene_desc_start|>\n{}\n<|sc
 
 
 def random_text(rng, longest=9):
-    words = rng.choices(WORDS + SPECIAL[:1], k=rng.randrange(longest + 1)) if rng.random() < 0.9 else rng.choices(SPECIAL, k=2)
+    words = rng.choices(WORDS + SPECIAL[:1], k=rng.randrange(longest + 1))
+    if rng.random() < 0.1:
+        words += rng.choices(SPECIAL, k=2)
     return rng.choice(["", " ", " "]).join(words)
 
 
@@ -62,7 +64,9 @@ class Maker:
             url = f"clips/{self.clips}.safetensors"
             length = self.rng.choice([1, 2, 5, 9, 14])
             numbers = torch.Generator().manual_seed(self.rng.randrange(2**32))
-            codes = torch.randint(0, self.plan.codes, (self.plan.codebooks, length), generator=numbers, dtype=torch.int16)
+            codes = torch.randint(
+                0, self.plan.codes, (self.plan.codebooks, length), generator=numbers, dtype=torch.int16
+            )
             save_file({"codes": codes}, os.path.join(self.folder, url))
         return {"type": "audio", "audio_url": url}
 

@@ -16,7 +16,7 @@ from boson_imports import (
     prepare_chatml_sample,
 )  # fmt: skip
 from models import ROPE_SCALING, ROPE_THETA, edit_json, fill, rewrite, write_tokenizer
-from objective import IGNORE, Forward
+from objective import Forward
 
 logging.disable_progress_bar()
 

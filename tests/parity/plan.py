@@ -7,8 +7,10 @@ over the seeds, so that a short run sees all of them.
 import random
 from dataclasses import dataclass, field
 
-ADAPTERS = ["plain", "rslora", "dora", "pattern", "head", "list", "regex", "dora_rs", "heads",
-            "embedding", "all-linear", "bias"]  # fmt: skip
+ADAPTERS = [
+    "plain", "rslora", "dora", "pattern", "head", "list", "regex", "dora_rs", "heads",
+    "embedding", "all-linear", "bias",
+]  # fmt: skip
 TRAINED = ["plain", "rslora", "dora"]
 
 
@@ -54,7 +56,12 @@ class Plan:
             words += ["dual_ffn"] * (not self.fast_forward) + ["no-audio-in"] * (not self.audio_in)
             words += [f"dual{self.dual}".replace(" ", "")] * (len(self.dual) < self.layers)
             words += ["tower"] * self.tower + [">30s"] * self.long + ["split"] * self.split
-        words += ["sparse"] * self.sparse + ["shards"] * self.sharded + ["waves"] * self.waves + ["no-text-head"] * (not self.text_head)
+        words += (
+            ["sparse"] * self.sparse
+            + ["shards"] * self.sharded
+            + ["waves"] * self.waves
+            + ["no-text-head"] * (not self.text_head)
+        )
         words += ["sum"] * (self.reduction == "sum") + [self.adapter]
         return " ".join(words)
 
