@@ -157,7 +157,7 @@ make_torch_environment() {
 # setup_parity_python hf|boson: sets PARITY_PYTHON, an environment with tests/parity/requirements-NAME.txt that borrows
 # torch from TORCH_ROOT through a .pth file, so that it isn't fetched twice. Needs setup_torch before.
 setup_parity_python() {
-  local name=requirements-$1.txt venv=$CACHE/parity-$1 requirements stamp quiet=(--quiet) alone site
+  local name=requirements-$1.txt venv=$CACHE/parity-$1 requirements stamp quiet=(--quiet) install alone site
   requirements=$ROOT/tests/parity/$name
   PARITY_PYTHON=$venv/bin/python3
   [[ $(package_of "$TORCH_PYTHON") == "$TORCH_ROOT" ]] ||
@@ -172,10 +172,11 @@ setup_parity_python() {
   dirname "$TORCH_ROOT" >"$site/torch_of_the_build.pth"
   [[ ! -t 2 ]] || quiet=()
   mapfile -t alone < <(sed -n 's/^# no-deps: //p' "$requirements")
-  "$PARITY_PYTHON" -m pip install --disable-pip-version-check --no-cache-dir "${quiet[@]}" -r "$requirements" >&2 &&
-    { [[ ${#alone[@]} -eq 0 ]] || "$PARITY_PYTHON" -m pip install --disable-pip-version-check --no-cache-dir \
-      "${quiet[@]}" --no-deps "${alone[@]}" >&2; } ||
+  install=("$PARITY_PYTHON" -m pip install --disable-pip-version-check --no-cache-dir "${quiet[@]}")
+  if ! "${install[@]}" -r "$requirements" >&2 ||
+    { [[ ${#alone[@]} -gt 0 ]] && ! "${install[@]}" --no-deps "${alone[@]}" >&2; }; then
     die "tests/parity/$name could not be installed from PyPI (reason above; no network?)"
+  fi
   echo "$stamp" >"$venv/.complete"
   exec 8>&-
 }
