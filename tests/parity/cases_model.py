@@ -18,7 +18,7 @@ from plan import random_plan
 from program import Broken, Refused
 
 # What may be refused, with the reason in the table; anything else must be done.
-MAY_REFUSE = {"bias", "heads", "embedding"}
+MAY_REFUSE = {"bias"}
 COLLATED = ["input_ids", "attention_mask", "label_ids", "audio_out_ids", "audio_out_ids_start",
             "audio_out_ids_start_group_loc", "audio_in_ids", "audio_in_ids_start", "label_audio_ids"]  # fmt: skip
 

@@ -84,10 +84,11 @@ def random_plan(layout, seed):
     plan.sharded = rng.random() < 0.3
     plan.reduction = rng.choice(["mean", "mean", "sum"])
     plan.adapter = ADAPTERS[seed % len(ADAPTERS)]
-    plan.generate = seed % 4 == 1
-    plan.train = TRAINED[seed // 4 % len(TRAINED)] if seed % 4 == 2 else ""
-    plan.merge = seed % 4 == 3 and plan.adapter != "bias"
-    plan.waves = seed % 4 == 0
+    turn = (seed + seed // len(ADAPTERS)) % 4  # so that each form meets each extra check
+    plan.waves = turn == 0
+    plan.generate = turn == 1
+    plan.train = TRAINED[seed // 4 % len(TRAINED)] if turn == 2 else ""
+    plan.merge = turn == 3 and plan.adapter != "bias"
     if not plan.waves and not plan.generate:  # the codec has 8 codebooks of 1024
         plan.codebooks, plan.codes = rng.choice([(8, 1024), (8, 62), (4, 126), (8, 1024)])
     if layout == "hf":
