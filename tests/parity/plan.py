@@ -101,7 +101,7 @@ def random_plan(layout, seed):
 
 
 def boson_choices(plan, rng, seed):
-    plan.tower = seed % 6 == 4
+    plan.tower = seed % 7 == 4
     plan.audio_in = rng.random() < 0.7
     plan.split = rng.random() < 0.3
     plan.dual = list(range(plan.layers))
@@ -112,5 +112,5 @@ def boson_choices(plan, rng, seed):
     if plan.tower:
         plan.waves, plan.generate, plan.codebooks, plan.codes = True, False, 8, 1024
         plan.adapter = "regex"
-        plan.long = seed % 12 == 10
+        plan.long = seed // 7 % 2 == 1
         plan.audio_in = plan.audio_in and not plan.long
