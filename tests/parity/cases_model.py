@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 import adapters
 import chatml
 import objective
-from compare import FEATURES, GRADIENTS, LOSS, Case
+from compare import FEATURES, GRADIENTS, LOSS, MEL, Case
 from data import random_manifest, random_text
 from models import compare_merged
 from plan import random_plan
@@ -86,7 +86,7 @@ class ModelCase:
             if value is not None and name in ours and value.numel():
                 self.case.equal("collate", ours[name], value)
         if theirs.audio_features is not None and len(theirs.audio_features):
-            self.case.close("mel", ours["audio_features"], theirs.audio_features, FEATURES)
+            self.case.close("mel", ours["audio_features"], theirs.audio_features, MEL)
             self.case.equal("collate", ours["audio_feature_attention_mask"], theirs.audio_feature_attention_mask)
 
     def forward(self):
