@@ -24,6 +24,17 @@ std::string kind_of(const std::string& path) {
   return path.substr(path.rfind('.', last - 1) + 1);
 }
 
+// The kinds as PEFT's other form of target_modules, one regular expression of the whole name: an audio tower
+// has layers with modules of the same endings, which have no adapter.
+std::string regex_of(const std::set<std::string>& kinds) {
+  std::string alternatives;
+  for (const std::string& kind : kinds) {
+    if (!alternatives.empty()) alternatives += "|";
+    for (const char c : kind) alternatives += c == '.' ? std::string("\\.") : std::string(1, c);
+  }
+  return "layers\\.[0-9]+\\.(" + alternatives + ")";
+}
+
 // Uniform in [-bound, bound) from a counter-based generator: the same on every machine and device.
 void fill_uniform(at::Tensor& tensor, double bound, std::uint64_t key) {
   at::Tensor host = at::empty(tensor.sizes(), at::kFloat);
@@ -118,7 +129,11 @@ Adapter::Adapter(HiggsModel& model, const LoraOptions& options) : model_(model) 
     slots.push_back({linear.get(), options.r, config_.scaling(linear->path(), options.r)});
     kinds.insert(kind_of(linear->path()));
   }
-  config_.target_modules.assign(kinds.begin(), kinds.end());
+  if (model.config().audio_tower) {
+    config_.target_regex = regex_of(kinds);
+  } else {
+    config_.target_modules.assign(kinds.begin(), kinds.end());
+  }
   build(slots);
   const at::NoGradGuard no_grad;
   std::uint64_t index = 0;

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <numbers>
+#include <regex>
 
 #include "app_test.h"
 #include "higgs/audio/log_mel.h"
@@ -106,6 +107,19 @@ TEST_F(AudioTowerBase, TrainsEvaluatesAndSpeaks) {
                 "--out", scratch / "o.wav"} +
       base());
   EXPECT_GT(read_audio_file(scratch / "o_000.wav").samples.size(), 0u);
+}
+
+// Its modules' names end as the decoder's do: peft must not give them an adapter, so a list of endings won't
+// do.
+TEST_F(AudioTowerBase, IsNoTargetOfTheAdapter) {
+  const fs::path lines = manifest();
+  run(train(lines) + base());
+  const Json config = Json::parse(text_of(scratch / "run/adapter/adapter_config.json"));
+  ASSERT_TRUE(config.at("target_modules").is_string());
+  const std::regex targets(config.at("target_modules").get<std::string>());
+  EXPECT_TRUE(std::regex_match("layers.2.self_attn.q_proj", targets));
+  EXPECT_TRUE(std::regex_match("layers.0.audio_mlp.down_proj", targets));
+  EXPECT_FALSE(std::regex_match("audio_tower.layers.0.self_attn.q_proj", targets));
 }
 
 // Both: the features, then the clip's codes.
