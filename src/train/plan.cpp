@@ -38,6 +38,15 @@ std::int64_t kept_per_row(const Widths& w, std::int64_t b, const PlanOptions& op
   return bytes;
 }
 
+// The Whisper encoder and its projector (model/audio_tower.cpp).
+std::int64_t tower_size(const AudioTowerConfig& tower, std::int64_t hidden_size) {
+  const std::int64_t W = tower.width;
+  const std::int64_t stem = 3 * W * tower.num_mels + W + 3 * W * W + W + tower.max_positions * W;
+  const std::int64_t attention = 4 * W * W + 3 * W;  // keys have no bias
+  const std::int64_t ffn = 2 * W * tower.ffn_width + tower.ffn_width + W;
+  return stem + tower.num_layers * (attention + ffn + 4 * W) + 2 * W + W * hidden_size + hidden_size;
+}
+
 }  // namespace
 
 ModelSize model_size(const ModelConfig& config, std::int64_t r, bool text_head) {
@@ -51,12 +60,15 @@ ModelSize model_size(const ModelConfig& config, std::int64_t r, bool text_head) 
       size.adapter += r * (map.in + map.out);
     }
   };
-  for (std::int64_t i = 0; i < config.num_layers; ++i) {
+  for (const LayerForm form : config.layer_forms) {
     add(attention_maps(w));
-    add(ffn_maps(w));  // text
+    add(ffn_maps(w));
+    size.base += 2 * w.D;
+    if (form != LayerForm::kDualFfn) continue;
     add(ffn_maps(w));  // audio
-    size.base += 4 * w.D;
+    size.base += 2 * w.D;
   }
+  if (config.audio_tower) size.base += tower_size(*config.audio_tower, w.D);
   return size;
 }
 
@@ -69,8 +81,8 @@ MemoryPlan plan_memory(const ModelConfig& config, const PlanOptions& options) {
   plan.adapter = plan.gradients = 4 * size.adapter;
   plan.moments = 2 * 4 * size.adapter;
   plan.activations = options.rows * config.num_layers * kept_per_row(w, b, options);
-  // Of each logit: float32 probabilities and their gradient, and the gradient in the model's dtype.
-  const std::int64_t each = b == 4 ? 8 : 8 + b;
+  // Of each logit: the float32 log-probability, its gradient, and the gradient of the logit made from both.
+  const std::int64_t each = 3 * 4;
   std::int64_t heads = options.audio_rows * config.num_codebooks * config.codebook_rows * each;
   if (options.text_head) heads += options.text_rows * config.vocab_size * each;
   // The FFN's backward pass: gradients of gate, up, their product, and of A's inputs.

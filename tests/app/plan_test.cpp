@@ -78,6 +78,18 @@ TEST_F(PlanTest, CountsTheReleasedModel) {
       0);
 }
 
+// Every form of base: the parameters are those in its file.
+TEST_F(PlanTest, CountsEveryTensorOfABase) {
+  for (const char* base : {"hf/model", "boson/model/base", "boson/model/fast_forward", "boson/model/tower"}) {
+    const SafetensorsFile file(golden(std::string(base) + "/model.safetensors"));
+    std::int64_t stored = 0;
+    for (const auto& [name, tensor] : file.tensors()) {
+      if (name != "audio_codebook_weights") stored += tensor.numel();
+    }
+    EXPECT_EQ(plan({"--base_ckpt", golden(base)}).at("parameters"), stored) << base;
+  }
+}
+
 // What more samples in a micro-batch add to the process's peak, within 10 % of the plan. (What a process
 // takes before its first sample is LibTorch's.)
 TEST_F(PlanTest, ForeseesWhatABatchTakes) {
