@@ -1,7 +1,5 @@
 #include "higgs/formats/checkpoint_folder.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 
@@ -21,38 +19,19 @@ std::string hash_file(const fs::path& path) {
 
 }  // namespace
 
-CheckpointWriter::CheckpointWriter(const fs::path& final_folder) : final_(final_folder) {
-  temporary_ =
-      final_.parent_path() / (".tmp-" + final_.filename().string() + "." + std::to_string(::getpid()));
-  std::error_code error;
-  fs::remove_all(temporary_, error);
-  fs::create_directories(temporary_, error);
-  if (error) throw RunError(temporary_.string() + ": cannot be made: " + error.message());
-}
-
-CheckpointWriter::~CheckpointWriter() {
-  if (committed_) return;
-  std::error_code ignored;
-  fs::remove_all(temporary_, ignored);
-}
-
 void CheckpointWriter::commit() {
   nlohmann::ordered_json files = nlohmann::ordered_json::object();
   std::vector<fs::path> paths;
-  for (const auto& entry : fs::directory_iterator(temporary_)) paths.push_back(entry.path());
+  for (const auto& entry : fs::directory_iterator(folder())) paths.push_back(entry.path());
   std::sort(paths.begin(), paths.end());
   for (const fs::path& path : paths) {
     files[path.filename().string()] = {{"size", fs::file_size(path)}, {"xxh3_128", hash_file(path)}};
   }
-  write_file_atomically(temporary_ / kManifest,
+  write_file_atomically(folder() / kManifest,
                         nlohmann::ordered_json{{"format", 1}, {"files", files}}.dump(2) + "\n");
-  sync_folder(temporary_);
   std::error_code error;
   fs::remove_all(final_, error);
-  fs::rename(temporary_, final_, error);
-  if (error) throw RunError(final_.string() + ": cannot be put in place: " + error.message());
-  committed_ = true;
-  sync_folder(final_.parent_path());
+  staged_.commit();
 }
 
 std::optional<std::string> checkpoint_fault(const fs::path& folder) {

@@ -9,6 +9,7 @@ namespace {
 
 using test::BaseCopy;
 using test::golden;
+using test::store;
 using test::TemporaryFolder;
 using test::user_error;
 using ::testing::HasSubstr;
@@ -94,8 +95,8 @@ TEST(LoadModel, ReadsShards) {
     shards[i++ % 2][name] = tensor;
   }
   const TemporaryFolder folder;
-  BaseCopy::write_file(folder / "a.safetensors", shards[0]);
-  BaseCopy::write_file(folder / "b.safetensors", shards[1]);
+  store(folder / "a.safetensors", shards[0]);
+  store(folder / "b.safetensors", shards[1]);
   test::write_text(folder / "config.json", copy.config.dump());
   test::write_text(folder / "model.safetensors.index.json", Json{{"weight_map", map}}.dump());
   const PackedBatch batch = some_batch();

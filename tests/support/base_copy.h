@@ -22,18 +22,8 @@ class BaseCopy {
     const SafetensorsFile file(golden(base) / "model.safetensors");
     for (const auto& [name, view] : file.tensors()) tensors[name] = load(file, name);
   }
-  static void write_file(const fs::path& path, const std::map<std::string, at::Tensor>& tensors) {
-    std::vector<TensorToWrite> list;
-    for (const auto& [name, tensor] : tensors) {
-      list.push_back({name,
-                      dtype_of(tensor.scalar_type()),
-                      tensor.sizes().vec(),
-                      {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()}});
-    }
-    write_safetensors(path, list);
-  }
   const fs::path& write() {
-    write_file(folder / "model.safetensors", tensors);
+    store(folder / "model.safetensors", tensors);
     write_text(folder / "config.json", config.dump());
     return folder.path();
   }

@@ -29,14 +29,7 @@ class AdapterCopy {
 
   // Writes the folder and returns its path.
   fs::path write() const {
-    std::vector<TensorToWrite> list;
-    for (const auto& [name, tensor] : tensors) {
-      list.push_back({name,
-                      dtype_of(tensor.scalar_type()),
-                      tensor.sizes().vec(),
-                      {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()}});
-    }
-    write_safetensors(*folder_ / "adapter_model.safetensors", list);
+    store(*folder_ / "adapter_model.safetensors", tensors);
     write_text(*folder_ / "adapter_config.json", config.dump());
     return folder_->path();
   }

@@ -8,7 +8,9 @@
 #include <gtest/gtest.h>
 
 #include <sstream>
+#include <map>
 #include <string>
+#include <vector>
 
 #include "higgs/formats/safetensors.h"
 #include "higgs/model/weights.h"
@@ -25,6 +27,18 @@ inline at::Tensor load(const SafetensorsFile& file, const std::string& name) {
   if (view.numel() == 0) return at::empty(view.shape, type);
   auto* data = const_cast<std::byte*>(view.bytes.data());
   return at::from_blob(data, view.shape, stored).to(type, /*non_blocking=*/false, /*copy=*/true);
+}
+
+// Contiguous CPU tensors as a safetensors file.
+inline void store(const fs::path& path, const std::map<std::string, at::Tensor>& tensors) {
+  std::vector<TensorToWrite> list;
+  for (const auto& [name, tensor] : tensors) {
+    list.push_back({name,
+                    dtype_of(tensor.scalar_type()),
+                    tensor.sizes().vec(),
+                    {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()}});
+  }
+  write_safetensors(path, list);
 }
 
 // Largest |a - b| relative to the largest |b|.

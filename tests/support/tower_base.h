@@ -46,7 +46,7 @@ inline void write_tower_base(const fs::path& folder, const Json& config) {
   for (const char* name : {"audio_encoder_proj.linear.weight", "audio_encoder_proj.linear.bias"}) {
     tensors[name] = at::cat({tensors[name], tensors[name].neg()});
   }
-  BaseCopy::write_file(folder / "model.safetensors", tensors);
+  store(folder / "model.safetensors", tensors);
   write_text(folder / "config.json", config.dump());
   for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
     fs::copy_file(golden("hf/model") / name, folder / name);

@@ -8,24 +8,22 @@
 #include <vector>
 
 #include "higgs/base/file.h"
+#include "higgs/formats/staged_folder.h"
 
 namespace higgs {
 
-// Collects a checkpoint; nothing is visible under the final name until commit().
+// Collects a checkpoint; nothing is visible under the final name until commit(), which replaces what is there.
 class CheckpointWriter {
  public:
   // RunError when the temporary folder can't be made.
-  explicit CheckpointWriter(const fs::path& final_folder);
-  ~CheckpointWriter();  // removes the temporary folder unless committed
-  CheckpointWriter(const CheckpointWriter&) = delete;
-  CheckpointWriter& operator=(const CheckpointWriter&) = delete;
+  explicit CheckpointWriter(const fs::path& final_folder) : final_(final_folder), staged_(final_folder) {}
 
-  const fs::path& folder() const { return temporary_; }  // write the files here
+  const fs::path& folder() const { return staged_.path(); }  // write the files here
   void commit();
 
  private:
-  fs::path final_, temporary_;
-  bool committed_ = false;
+  fs::path final_;
+  StagedFolder staged_;
 };
 
 // Why the folder is not a complete checkpoint, or nothing when it is.
