@@ -239,7 +239,9 @@ void inspect_forward(const InspectOptions& options, TensorOutput& out) {
   const at::Tensor hidden = model.forward(batch);
   const LossSums sums = loss_sums(model, batch, hidden, model.has_text_head());
   if (options.grads) {
-    total_loss(sums, counts, objective).backward();
+    // Lines that supervise nothing have a loss of zero and no gradient.
+    const at::Tensor loss = total_loss(sums, counts, objective);
+    if (loss.requires_grad()) loss.backward();
     for (const AdapterTensor& tensor : adapter->tensors()) out.add("grad." + tensor.key, tensor.grad);
   }
   LossMeter meter(base.ids().num_codebooks);
