@@ -8,6 +8,7 @@ import librosa
 import torch
 from transformers import AutoTokenizer, WhisperFeatureExtractor
 from transformers.models.llama import LlamaConfig
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaSdpaAttention
 from transformers.utils import logging
 
 import chatml
@@ -86,7 +87,23 @@ def load(folder):
     model, report = HiggsAudioModel.from_pretrained(folder, torch_dtype=torch.float32, output_loading_info=True)
     if report["missing_keys"] or report["unexpected_keys"]:
         raise ValueError(f"{folder}: missing {report['missing_keys']}, unexpected {report['unexpected_keys']}")
+    mend_plain_layers(model)
     return model.eval()
+
+
+def mend_plain_layers(model):
+    """Plain Llama layers (`dual_ffn` with some layers only) get the attention of all others.
+
+    The reference builds them with eager attention and gives them no mask where nothing is padded: they then attend to
+    later positions too, so that a prompt of a length that needs no padding, and every prompt of `generate`, comes out
+    different from the same prompt in a padded batch.
+    """
+    for layer in model.layers:
+        if isinstance(layer, LlamaDecoderLayer):
+            attention = layer.self_attn
+            mended = LlamaSdpaAttention(attention.config, attention.layer_idx)
+            mended.load_state_dict(attention.state_dict())
+            layer.self_attn = mended
 
 
 def load_merged(folder, plan):
