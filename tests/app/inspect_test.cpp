@@ -210,5 +210,21 @@ TEST_F(Inspect, DecodeGivesTheReferencesWave) {
   EXPECT_LE(relative_difference(load(file, "wave.0"), load(SafetensorsFile(reference), "decoded")), 2.5e-4);
 }
 
+// A line of a user's turn alone supervises nothing.
+TEST_F(Inspect, NothingSupervisedHasNoGradient) {
+  const fs::path lines = write(
+      "user.jsonl", Json{{"messages", {{{"role", "user"}, {"content", "Only a question."}}}}}.dump() + "\n");
+  const SafetensorsFile file =
+      inspect("forward", {"--manifest", lines, "--adapter", golden("e2e/adapter_hf"), "--grads"});
+  std::size_t gradients = 0;
+  for (const auto& [name, view] : file.tensors()) {
+    if (name.rfind("grad.", 0) != 0) continue;
+    ++gradients;
+    for (const float value : file.floats(name)) EXPECT_EQ(value, 0.0f) << name;
+  }
+  EXPECT_EQ(gradients, 40u);
+  EXPECT_EQ(file.floats("loss"), std::vector<float>{0.0f});
+}
+
 }  // namespace
 }  // namespace higgs::test
