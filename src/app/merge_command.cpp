@@ -1,6 +1,8 @@
 // `merge`: base + adapter -> a full checkpoint in the base's layout, checked before it appears.
 #include "higgs/model/merge.h"
 
+#include <malloc.h>
+
 #include <cstdio>
 
 #include "checkpoint_copy.h"
@@ -119,6 +121,9 @@ void copy_companions(const Inputs& in, const std::vector<fs::path>& files, const
 }
 
 int merge(const MergeOptions& options) {
+  // Every tensor goes back to the system as it is done with. The allocator's own ways lose a gap for each
+  // aligned block, 14 MB a weight at the released size.
+  ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
   const Inputs in = check_inputs(options);
   const std::uint64_t shard_size = parse_size(options.max_shard_size, "--max_shard_size");
   const ModelConfig config = read_model_config(in.base);

@@ -127,8 +127,8 @@ def write_adapter(folder, layers, layout):
     for i in range(layers):
         for name, (rows, columns) in LINEARS.items():
             key = f"{prefix}layers.{i}.{name}."
-            arrays[key + "lora_A.weight"] = random.standard_normal((4, columns), np.float32) / np.sqrt(columns)
-            arrays[key + "lora_B.weight"] = 0.1 * random.standard_normal((rows, 4), np.float32)
+            arrays[key + "lora_A.weight"] = random.standard_normal((4, columns), np.float32) / columns**0.5
+            arrays[key + "lora_B.weight"] = random.standard_normal((rows, 4), np.float32) / rows**0.5
     header, offset = {}, 0
     for name, array in arrays.items():
         header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": [offset, offset + array.nbytes]}
