@@ -1,6 +1,7 @@
 """What random audio tokenizers of both layouts share: values, codebooks that fit their features, margins, the cache."""
 
 import librosa
+import soundfile
 import torch
 from safetensors.torch import load_file
 
@@ -46,14 +47,32 @@ def is_tie(features, codebook_of, step, frame, ours):
     return bool(distances[ours] - best <= 1e-4 * best)
 
 
+def has_tie(points, codebook_of):
+    """Whether a code's distance is, but for rounding, another's too. `points`: residuals [T, d] of each stage."""
+    for step, features in enumerate(points):
+        nearest = torch.cdist(features.double(), codebook_of(step).double()).topk(2, largest=False).values
+        if bool((nearest[:, 1] ** 2 - nearest[:, 0] ** 2 <= 1e-4 * nearest[:, 0] ** 2).any()):
+            return True
+    return False
+
+
 class CachedCodes:
-    """`codes_of(path)` for clips of a manifest: codes as stored, or encoded by the Python codec once."""
+    """`codes_of(path)` for clips of a manifest: codes as stored, or encoded by the Python codec once. A clip with a tie
+    becomes a little quieter until it has none: which code it takes would be chance, and all that follows too."""
 
     def codes_of(self, path):
         if path not in self.known:
             stored = path.endswith(".safetensors")
-            self.known[path] = load_file(path)["codes"].long() if stored else self.encode(self.load(path))[0]
+            self.known[path] = load_file(path)["codes"].long() if stored else self.codes_without_ties(path)
         return self.known[path]
+
+    def codes_without_ties(self, path):
+        codes, points = self.encode(self.load(path))
+        while has_tie(points, self.codebook):
+            wave, rate = soundfile.read(path, dtype="float32")
+            soundfile.write(path, 0.97 * wave, rate, subtype=soundfile.info(path).subtype)
+            codes, points = self.encode(self.load(path))
+        return codes
 
     def load(self, path):
         """At the codec's rate as the reference loads a clip: mono at its own rate, then librosa's resampling."""
