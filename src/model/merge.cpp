@@ -53,13 +53,7 @@ void MergedTensors::place(const AdapterFile& adapter) {
       "' has no place in the base at " + base_.folder().string() + "; the adapter is of another base";
   for (const auto& [module, lora] : adapter.modules()) {
     bool placed = false;
-    for (const std::string& name : spellings(module + ".weight")) {
-      const auto found = base_.tensors().find(name);
-      if (found == base_.tensors().end()) continue;
-      placed = found->second.shape == std::vector{lora.b.size(0), lora.a.size(1)};
-      if (!placed) break;
-      merged_.emplace(name, lora);
-    }
+    for (const std::string& name : spellings(module + ".weight")) placed = place_lora(name, lora) || placed;
     if (!placed) throw UserError(where + module + ".lora_A.weight" + advice);
   }
   for (const auto& [name, stored] : adapter.saved()) {
@@ -69,24 +63,38 @@ void MergedTensors::place(const AdapterFile& adapter) {
   }
 }
 
-// A whole tensor goes where the base has one of its name, and over the two parts that boson may split it
-// into.
-bool MergedTensors::place_saved(const std::string& name, const at::Tensor& stored) {
-  const auto fits = [&](const std::string& place, const at::Tensor& tensor) {
-    const auto found = base_.tensors().find(place);
-    if (found == base_.tensors().end() || !same_shape(found->second, tensor)) return false;
-    return replaced_.emplace(place, tensor).second;
-  };
-  bool placed = fits(name, stored);
+// What changes `name`, of `num_rows` rows, goes where the base has a tensor of that name, or over the two
+// parts that boson may split it into. `put(place, first, count)` is given the rows of each; true when they
+// fit.
+template <typename Put>
+bool MergedTensors::place_rows(const std::string& name, std::int64_t num_rows, const Put& put) const {
+  if (base_.contains(name)) return put(name, 0, num_rows);
   for (const char* kind : {"linear", "embedding"}) {
     const auto parts = split_names(layout_, name, kind);
-    if (!parts || !base_.contains(parts->first) || stored.dim() != 2) continue;
-    const std::int64_t rows = base_.tensors().at(parts->first).shape.at(0);
-    if (rows > stored.size(0)) continue;
-    placed = fits(parts->first, stored.narrow(0, 0, rows)) &&
-             fits(parts->second, stored.narrow(0, rows, stored.size(0) - rows));
+    if (!parts || !base_.contains(parts->first) || !base_.contains(parts->second)) continue;
+    const std::vector<std::int64_t>& shape = base_.tensors().at(parts->first).shape;
+    if (shape.size() != 2 || shape[0] > num_rows) continue;
+    return put(parts->first, 0, shape[0]) && put(parts->second, shape[0], num_rows - shape[0]);
   }
-  return placed;
+  return false;
+}
+
+bool MergedTensors::place_lora(const std::string& name, const LoraModule& lora) {
+  return place_rows(name, lora.b.size(0), [&](const std::string& place, auto first, auto count) {
+    if (base_.tensors().at(place).shape != std::vector{count, lora.a.size(1)}) return false;
+    LoraModule part = lora;
+    part.b = lora.b.narrow(0, first, count);
+    if (lora.magnitude.defined()) part.magnitude = lora.magnitude.narrow(0, first, count);
+    return merged_.emplace(place, std::move(part)).second;
+  });
+}
+
+bool MergedTensors::place_saved(const std::string& name, const at::Tensor& stored) {
+  const std::int64_t num_rows = stored.dim() > 0 ? stored.size(0) : 0;
+  return place_rows(name, num_rows, [&](const std::string& place, auto first, auto count) {
+    const at::Tensor part = stored.dim() > 0 ? stored.narrow(0, first, count) : stored;
+    return same_shape(base_.tensors().at(place), part) && replaced_.emplace(place, part).second;
+  });
 }
 
 bool MergedTensors::is_untouched(const std::string& name) const {

@@ -2,6 +2,7 @@
 #include "higgs/model/merge.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/randn.h>
 #include <gmock/gmock.h>
 
 #include <fstream>
@@ -10,6 +11,7 @@
 #include "higgs/base/hash.h"
 #include "higgs/model/adapter.h"
 #include "higgs/model/answer.h"
+#include "higgs/model/lora_weight.h"
 #include "support/changed_adapter.h"
 
 namespace higgs {
@@ -75,30 +77,51 @@ TEST(Merge, LeavesTheRestAsItIs) {
   }
 }
 
-// A base whose head boson_multimodal has split into rows that were frozen and rows that were trained.
-TEST(Merge, PutsAWholeTensorOverTheTwoPartsOfASplitOne) {
-  const SafetensorsFile whole(golden("boson/model/base/model.safetensors"));
-  const std::string head = "audio_decoder_proj.text_lm_head", part = head + ".linear_";
-  const TemporaryFolder folder;
-  std::vector<TensorToWrite> tensors;
-  for (const auto& [name, view] : whole.tensors()) {
-    if (name != head + ".weight") {
-      tensors.push_back({name, view.dtype, view.shape, view.bytes});
-      continue;
+// A base whose text head boson_multimodal has split into rows that were frozen and rows that were trained.
+class SplitHead : public ::testing::Test {
+ protected:
+  SplitHead() {
+    std::vector<TensorToWrite> tensors;
+    for (const auto& [name, view] : whole.tensors()) {
+      if (name != head + ".weight") {
+        tensors.push_back({name, view.dtype, view.shape, view.bytes});
+        continue;
+      }
+      const std::size_t cut = 500 * 64 * 2;
+      tensors.push_back({part + "frozen.weight", view.dtype, {500, 64}, view.bytes.first(cut)});
+      tensors.push_back({part + "trainable.weight", view.dtype, {12, 64}, view.bytes.subspan(cut)});
     }
-    const std::size_t cut = 500 * 64 * 2;
-    tensors.push_back({part + "frozen.weight", view.dtype, {500, 64}, view.bytes.first(cut)});
-    tensors.push_back({part + "trainable.weight", view.dtype, {12, 64}, view.bytes.subspan(cut)});
+    write_safetensors(folder / "model.safetensors", tensors);
   }
-  write_safetensors(folder / "model.safetensors", tensors);
+  // What the two parts become.
+  void expect_head(const AdapterCopy& copy, const at::Tensor& wanted) {
+    const CheckpointFiles base(folder.path());
+    const AdapterFile adapter(copy.write());
+    const MergedTensors merged(base, Layout::kBoson, adapter, std::nullopt);
+    EXPECT_TRUE(merged.tensor(spec_of(merged, part + "frozen.weight")).equal(wanted.narrow(0, 0, 500)));
+    EXPECT_TRUE(merged.tensor(spec_of(merged, part + "trainable.weight")).equal(wanted.narrow(0, 500, 12)));
+  }
+
+  const std::string head = "audio_decoder_proj.text_lm_head", part = head + ".linear_";
+  const SafetensorsFile whole{golden("boson/model/base/model.safetensors")};
+  const at::Tensor weight = load(whole, head + ".weight");
+  const TemporaryFolder folder;
+};
+
+TEST_F(SplitHead, TakesAWholeTensorInTwoParts) {
   AdapterCopy copy("boson/lora/adapter_final");
-  const at::Tensor saved = load(whole, head + ".weight") * 3;
-  copy.save_module("text_lm_head", head + ".weight", saved);
-  const CheckpointFiles base(folder.path());
-  const AdapterFile adapter(copy.write());
-  const MergedTensors merged(base, Layout::kBoson, adapter, std::nullopt);
-  EXPECT_TRUE(merged.tensor(spec_of(merged, part + "frozen.weight")).equal(saved.narrow(0, 0, 500)));
-  EXPECT_TRUE(merged.tensor(spec_of(merged, part + "trainable.weight")).equal(saved.narrow(0, 500, 12)));
+  copy.save_module("text_lm_head", head + ".weight", weight * 3);
+  expect_head(copy, weight * 3);
+}
+
+TEST_F(SplitHead, TakesALowRankChangeInTwoParts) {
+  AdapterCopy copy("boson/lora/adapter_final");
+  const at::Tensor a = at::randn({4, 64}), b = at::randn({512, 4});
+  copy.tensors["base_model.model." + head + ".lora_A.weight"] = a;
+  copy.tensors["base_model.model." + head + ".lora_B.weight"] = b;
+  copy.config["target_modules"].push_back("text_lm_head");
+  // alpha / r = 8 / 4
+  expect_head(copy, merged_weight(weight, a, b, 2.0, {}).to(at::kBFloat16));
 }
 
 // boson checkpoints may repeat a head outside its projector; a repetition with other values is refused on

@@ -35,6 +35,9 @@ class MergedTensors {
 
  private:
   void place(const AdapterFile& adapter);
+  template <typename Put>
+  bool place_rows(const std::string& name, std::int64_t num_rows, const Put& put) const;
+  bool place_lora(const std::string& name, const LoraModule& lora);
   bool place_saved(const std::string& name, const at::Tensor& stored);
   std::vector<std::string> spellings(const std::string& name) const;
 
