@@ -43,6 +43,7 @@ target_link_libraries(torch::cpu INTERFACE torch::c10 Threads::Threads)
 target_compile_definitions(torch::cpu INTERFACE USE_DISTRIBUTED USE_C10D_GLOO)
 
 set(HIGGS_RPATH "${TORCH_ROOT}/lib")
+set(HIGGS_NCCL_INCLUDES "")  # for <nccl.h>; empty where LibTorch has no CUDA
 if(EXISTS "${TORCH_ROOT}/lib/libtorch_cuda.so")
   find_path(CUDA_RUNTIME_INCLUDE cuda_runtime_api.h
     HINTS "${TORCH_NVIDIA}/cu13/include" ENV CUDA_HOME PATH_SUFFIXES include NO_DEFAULT_PATH)
@@ -55,6 +56,9 @@ if(EXISTS "${TORCH_ROOT}/lib/libtorch_cuda.so")
   target_link_libraries(torch::cuda INTERFACE torch::cpu torch::c10_cuda)
   target_include_directories(torch::cuda SYSTEM INTERFACE ${CUDA_RUNTIME_INCLUDE} ${NCCL_INCLUDE})
   target_compile_definitions(torch::cuda INTERFACE USE_C10D_NCCL)
+  if(NCCL_INCLUDE AND CUDA_RUNTIME_INCLUDE)
+    set(HIGGS_NCCL_INCLUDES "${NCCL_INCLUDE}" "${CUDA_RUNTIME_INCLUDE}")
+  endif()
   list(APPEND HIGGS_RPATH "${TORCH_NVIDIA}/cu13/lib")  # libcudart of our own kernels
 endif()
 

@@ -1,11 +1,10 @@
 #include <array>
 #include <cstdio>
-#include <new>
 
 #include "higgs/app/commands.h"
 #include "higgs/app/version.h"
+#include "higgs/base/ending.h"
 #include "higgs/base/error.h"
-#include "higgs/base/log.h"
 
 namespace higgs {
 namespace {
@@ -48,34 +47,15 @@ int run_command(const std::vector<std::string>& words) {
   throw UserError("unknown command '" + words[0] + "'; higgs_train --help lists them");
 }
 
-// LibTorch's messages carry a stack trace behind the first line.
-std::string first_line(const char* what) {
-  const std::string text = what;
-  return text.substr(0, text.find('\n'));
-}
-
-// A path or a text out of a manifest may hold line breaks; an error is one line all the same.
-std::string one_line(std::string text) {
-  for (char& c : text) {
-    if (c == '\n' || c == '\r') c = ' ';
-  }
-  return text;
-}
-
 }  // namespace
 
 int run_program(int argc, const char* const* argv) {
   try {
     return run_command({argv + 1, argv + argc});
-  } catch (const UserError& error) {
-    std::fprintf(stderr, "higgs_train: error: %s\n", one_line(error.what()).c_str());
-    return 2;
-  } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "higgs_train: failed: out of memory; try a smaller --batch_size\n");
-    return 1;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "higgs_train: failed: %s\n", first_line(error.what()).c_str());
-    return 1;
+  } catch (...) {
+    const Ending ending = ending_of(std::current_exception());
+    std::fprintf(stderr, "higgs_train: %s: %s\n", ending_word(ending.exit_code), ending.text.c_str());
+    return ending.exit_code;
   }
 }
 

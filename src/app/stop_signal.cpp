@@ -5,6 +5,8 @@
 
 #include <atomic>
 
+#include "higgs/base/error.h"
+
 namespace higgs {
 namespace {
 
@@ -27,6 +29,11 @@ void install_stop_signals() {
 
 bool stop_requested() {
   return requested.load();
+}
+
+void stop_if_requested() {
+  if (stop_requested())
+    throw Stopped("before there was anything to save; what was encoded stays in the cache");
 }
 
 }  // namespace higgs

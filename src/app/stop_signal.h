@@ -5,5 +5,7 @@ namespace higgs {
 
 void install_stop_signals();
 bool stop_requested();
+// Throws Stopped then: for what comes before the first step.
+void stop_if_requested();
 
 }  // namespace higgs

@@ -5,10 +5,13 @@
 #include "higgs/app/commands.h"
 #include "higgs/app/prompt_file.h"
 #include "higgs/base/error.h"
+#include "higgs/base/hash.h"
 #include "higgs/base/log.h"
+#include "higgs/dist/ranks.h"
 #include "higgs/formats/checkpoint_folder.h"
 #include "higgs/kernels/device.h"
 #include "higgs/report/run_log.h"
+#include "shared_encoding.h"
 #include "stop_signal.h"
 #include "train_options.h"
 
@@ -45,12 +48,17 @@ void clear_earlier_run(const fs::path& output) {
   }
 }
 
-DatasetOptions dataset_options(const TrainOptions& options) {
+DatasetOptions dataset_options(const TrainOptions& options, Collective& ranks) {
   DatasetOptions out;
   out.skip_bad_samples = options.skip_bad_samples;
   out.max_tokens = options.max_tokens;
   out.skip_too_long = options.on_too_long == "skip";
-  out.progress = log::Progress("reading clips");
+  out.progress = [&ranks, progress = log::Progress("reading clips")](std::size_t done,
+                                                                     std::size_t total) mutable {
+    stop_if_requested();
+    ranks.progress();
+    progress(done, total);
+  };
   return out;
 }
 
@@ -60,16 +68,19 @@ struct Data {
 };
 
 Data load_data(BaseModel& base, const TrainOptions& options, Collective& ranks) {
+  EncodedCount count;
   if (ranks.world_size() > 1) {
     for (const std::string& manifest : {options.train_manifest, options.val_manifest}) {
       if (manifest.empty()) continue;
-      encode_share(manifest, base.tokenizer(), base.codes(), static_cast<std::size_t>(ranks.rank()),
-                   static_cast<std::size_t>(ranks.world_size()));
+      // Bad lines are named when the samples are read.
+      const EncodedCount more = encode_together(manifest, base, ranks, [](const UserError&) {});
+      count.encoded += more.encoded;
+      count.reused += more.reused;
     }
-    ranks.barrier();
   }
+  ranks.at(0, "reading the data");
   const auto load = [&](const std::string& path) {
-    return Dataset::load(path, base.tokenizer(), base.codes(), base.ids(), dataset_options(options));
+    return Dataset::load(path, base.tokenizer(), base.codes(), base.ids(), dataset_options(options, ranks));
   };
   Data data{load(options.train_manifest), {}};
   if (!options.val_manifest.empty()) {
@@ -78,10 +89,11 @@ Data load_data(BaseModel& base, const TrainOptions& options, Collective& ranks) 
     const auto every = static_cast<std::size_t>(std::max(2.0, 1.0 / options.val_split + 0.5));
     if (data.training.size() >= every) data.validation = data.training.split_every(every);
   }
+  if (ranks.world_size() == 1) count = {0, base.codes().num_encoded(), base.codes().num_reused()};
   log::info(std::to_string(data.training.size()) + " training samples, " +
             std::to_string(data.validation ? data.validation->size() : 0) + " for validation; " +
-            std::to_string(base.codes().num_encoded()) + " clips encoded, " +
-            std::to_string(base.codes().num_reused()) + " from the cache");
+            std::to_string(count.encoded) + " clips encoded, " + std::to_string(count.reused) +
+            " from the cache");
   return data;
 }
 
@@ -125,13 +137,32 @@ void write_result(const fs::path& output, const Adapter& adapter, const Dataset&
   log::info("adapter: " + (output / "adapter").string());
 }
 
-int train(TrainOptions& options, const FlagTable& table) {
+// Ranks that train on other data, or with other settings, would each compute something else.
+void check_same_everywhere(const Data& data, const FlagTable& table, Collective& ranks) {
+  Hasher hasher;
+  hasher.update(std::string_view(table.to_toml())).update(std::string_view(data.training.fingerprint()));
+  if (data.validation) hasher.update(std::string_view(data.validation->fingerprint()));
+  const std::vector<std::uint64_t> all = ranks.gather(std::stoull(hasher.hex().substr(0, 15), nullptr, 16));
+  for (std::size_t rank = 1; rank < all.size(); ++rank) {
+    if (all[rank] == all[0]) continue;
+    throw UserError(
+        "rank " + std::to_string(rank) +
+        " has other settings or other training data than rank 0; every machine needs the same flags, "
+        "manifests and clips");
+  }
+}
+
+int train(TrainOptions& options, const FlagTable& table, Collective& ranks) {
+  install_stop_signals();
   complete_options(options);
-  const LaunchInfo launch = read_launch();
-  log::set_quiet(launch.rank != 0);
-  const fs::path resume_from = checkpoint_to_resume(options);
+  const LaunchInfo& launch = ranks.launch();
   const fs::path output(options.output_dir);
-  check_can_hold_files(output, "--output_dir");
+  fs::path resume_from;  // rank 0's: the output folder may be on its machine alone
+  if (launch.rank == 0) {
+    resume_from = checkpoint_to_resume(options);
+    check_can_hold_files(output, "--output_dir");
+  }
+  const bool resuming = ranks.any(!resume_from.empty());
 
   BaseModel base(options.base, launch.local_rank);
   log::info("base " + base.folder().string() + " on " + base.device().str() +
@@ -141,9 +172,11 @@ int train(TrainOptions& options, const FlagTable& table) {
     throw UserError(
         "this build has no CUDA kernels for --lora_dropout; build with nvcc, or give --lora_dropout 0");
   }
-  Collective ranks(launch, options.comm_timeout);
+  ranks.use_device(base.device());
   if (!fs::is_directory(options.base.base_ckpt)) options.lora.base_name = options.base.base_ckpt;
   Data data = load_data(base, options, ranks);
+  check_same_everywhere(data, table, ranks);
+  ranks.at(0, "loading the model");
   HiggsModel& model = base.model();
   options.trainer.text_loss = use_text_loss(model, table, options);
   Adapter adapter(model, options.lora);
@@ -155,12 +188,11 @@ int train(TrainOptions& options, const FlagTable& table) {
   TrainObserver silence;
   Trainer trainer(model, adapter, data.training, data.validation ? &*data.validation : nullptr, base.ids(),
                   options.trainer, ranks.rank() == 0 ? static_cast<TrainObserver&>(run_log) : silence, ranks);
-  if (!resume_from.empty()) {
+  if (resuming) {
     trainer.resume(resume_from);
     log::info("resuming from " + resume_from.string());
   }
-  prepare_output(options, table, !resume_from.empty(), ranks);
-  install_stop_signals();
+  prepare_output(options, table, resuming, ranks);
   const bool finished = trainer.run(stop_requested);
   if (ranks.rank() == 0) {
     run_log.write_report();
@@ -178,8 +210,16 @@ int train_command(const std::vector<std::string>& arguments) {
   FlagTable table = options.table();
   const CommandText text{"train",
                          "Trains a LoRA adapter on a JSONL ChatML manifest and writes it as a PEFT folder."};
-  if (!parse_command_line(text, arguments, table)) return 0;
-  return train(options, table);
+  std::exception_ptr mistake;  // the same on all ranks, most likely: they say it together
+  try {
+    if (!parse_command_line(text, arguments, table)) return 0;
+  } catch (...) {
+    mistake = std::current_exception();
+  }
+  return run_ranks(read_launch(), options.comm_timeout, [&](Collective& ranks) {
+    if (mistake) std::rethrow_exception(mistake);
+    return train(options, table, ranks);
+  });
 }
 
 }  // namespace higgs

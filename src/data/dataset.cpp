@@ -148,18 +148,23 @@ Dataset Dataset::split_every(std::size_t k) {
   return taken;
 }
 
-void encode_share(const fs::path& path, const Tokenizer& tokenizer, CodeStore& store, std::size_t index,
-                  std::size_t count) {
+std::size_t encode_lines(const fs::path& path, const Tokenizer& tokenizer, CodeStore& store,
+                         const SpecialIds& ids, const std::function<std::size_t()>& next_line,
+                         const std::function<void(const UserError&)>& on_bad_line) {
   const Manifest manifest(path);
-  for (std::size_t i = index; i < manifest.size(); i += count) {
+  const SampleTokenizer to_tokens(tokenizer);
+  std::size_t num_good = 0;
+  for (std::size_t i; (i = next_line()) < manifest.size();) {
     try {
       const std::string where = manifest.where(i);
-      const TokenizedSample sample = tokenize(parse_chatml(manifest.line(i), where), tokenizer, where);
-      for (const AudioContent& clip : sample.audios) store.codes(clip, manifest.folder(), where);
-    } catch (const UserError&) {
-      // Said by the rank that loads the sample.
+      const ChatMLSample chat = parse_chatml(manifest.line(i), where);
+      encode_sample(to_tokens.tokenize(chat, where), store, ids, manifest.folder(), where);
+      ++num_good;
+    } catch (const UserError& error) {
+      on_bad_line(error);
     }
   }
+  return num_good;
 }
 
 CollateOptions collate_options(const SpecialIds& ids) {

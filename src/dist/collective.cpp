@@ -1,75 +1,274 @@
 #include "higgs/dist/collective.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <chrono>
+#include <random>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
-#include "higgs/base/error.h"
+#include "higgs/dist/watch.h"
+#include "nccl.h"
 
 namespace higgs {
-
-struct Collective::Impl {
-  c10::intrusive_ptr<c10d::ProcessGroupGloo> group;
-};
-
 namespace {
+
+// A collective never gives up by itself: the watch decides who is late, since a rank that others wait for may
+// be hard at work.
+constexpr std::chrono::hours kForever(24 * 365);
 
 std::string first_line(const std::exception& error) {
   const std::string text = error.what();
   return text.substr(0, text.find('\n'));
 }
 
+std::string host_name() {
+  char name[256] = "";
+  ::gethostname(name, sizeof name - 1);
+  return *name != '\0' ? name : "unknown";
+}
+
+std::string random_key() {
+  std::random_device device;
+  std::string key;
+  for (int i = 0; i < 4; ++i) key += std::to_string(device()) + "-";
+  return key;
+}
+
+// The address of this machine's that reaches `host`; "" when there is none.
+std::string address_towards(const std::string& host) {
+  addrinfo hints{}, *found = nullptr;
+  hints.ai_family = AF_INET;
+  hints.ai_socktype = SOCK_DGRAM;
+  if (::getaddrinfo(host.c_str(), "9", &hints, &found) != 0) return "";
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> holder(found, ::freeaddrinfo);
+  const int socket = ::socket(found->ai_family, found->ai_socktype, 0);
+  if (socket < 0) return "";
+  sockaddr_in own{};
+  socklen_t size = sizeof own;
+  char text[INET_ADDRSTRLEN] = "";
+  // Connecting a datagram socket sends nothing; it only chooses the way.
+  if (::connect(socket, found->ai_addr, found->ai_addrlen) == 0 &&
+      ::getsockname(socket, reinterpret_cast<sockaddr*>(&own), &size) == 0) {
+    ::inet_ntop(AF_INET, &own.sin_addr, text, sizeof text);
+  }
+  ::close(socket);
+  return text;
+}
+
+std::shared_ptr<::gloo::transport::Device> gloo_device(const LaunchInfo& launch) {
+  using Gloo = c10d::ProcessGroupGloo;
+  if (const char* interface = std::getenv("GLOO_SOCKET_IFNAME"))
+    return Gloo::createDeviceForInterface(interface);
+  const std::string own = launch.single_node() ? "127.0.0.1" : address_towards(launch.master_address);
+  // Rank 0 may know itself by a loopback name, which would be no use to other machines.
+  const bool far = launch.master_address != "localhost" && launch.master_address.rfind("127.", 0) != 0;
+  if (own.empty() || (far && own.rfind("127.", 0) == 0)) return Gloo::createDefaultDevice();
+  return Gloo::createDeviceForHostname(own);
+}
+
 }  // namespace
+
+struct Collective::Impl {
+  c10::intrusive_ptr<c10d::Store> store;
+  c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo;
+  std::unique_ptr<Watch> watch;
+  std::unique_ptr<Nccl> nccl;
+
+  void join_store(const LaunchInfo& launch, std::int64_t seconds);
+  void join_watch(const LaunchInfo& launch, std::int64_t seconds);
+  void join_gloo(const LaunchInfo& launch);
+  // Waits for a key that rank 0 sets when all goes well. RunError when it is gone or takes too long.
+  std::string get(const std::string& key) const {
+    const std::vector<std::uint8_t> bytes = store->get(key);
+    return std::string(bytes.begin(), bytes.end());
+  }
+  void set(const std::string& key, const std::string& value) {
+    store->set(key, std::vector<std::uint8_t>(value.begin(), value.end()));
+  }
+};
+
+void Collective::Impl::join_store(const LaunchInfo& launch, std::int64_t seconds) {
+  c10d::TCPStoreOptions options;
+  options.port = static_cast<std::uint16_t>(launch.master_port);
+  options.isServer = launch.rank == 0 && !launch.external_store;
+  options.waitWorkers = false;  // the watch says who is missing
+  options.timeout = std::chrono::seconds(seconds);
+  try {
+    auto tcp = c10::make_intrusive<c10d::TCPStore>(launch.master_address, options);
+    // Another job that met at the same port by accident has other keys.
+    store = c10::make_intrusive<c10d::PrefixStore>("higgs_train " + launch.job, tcp);
+  } catch (const std::exception& error) {
+    const std::string text = error.what();
+    if (text.find("EADDRINUSE") != std::string::npos || text.find("in use") != std::string::npos) {
+      throw RunError("port " + std::to_string(launch.master_port) +
+                     " is taken by another process (another job?); give a free one with MASTER_PORT");
+    }
+    throw RunError(first_line(error));
+  }
+}
+
+void Collective::Impl::join_watch(const LaunchInfo& launch, std::int64_t seconds) {
+  WatchOptions options;
+  options.rank = launch.rank;
+  options.world_size = launch.world_size;
+  options.host = host_name();
+  options.single_node = launch.single_node();
+  options.timeout = static_cast<double>(seconds);
+  if (launch.rank == 0) {
+    options.key = random_key();
+    watch = std::make_unique<Watch>(options);
+    set("watch", options.host + " " + std::to_string(watch->port()) + " " + options.key);
+    watch->wait_for_all(static_cast<double>(seconds));
+    return;
+  }
+  std::istringstream words(get("watch"));
+  std::string host_of_zero;
+  int port = 0;
+  words >> host_of_zero >> port >> options.key;
+  options.speaks_for_node = host_of_zero == options.host ? launch.local_rank == 1 || launch.local_rank == 0
+                                                         : launch.local_rank == 0;
+  watch = std::make_unique<Watch>(options, launch.master_address, port, static_cast<double>(seconds));
+}
+
+void Collective::Impl::join_gloo(const LaunchInfo& launch) {
+  auto options = c10d::ProcessGroupGloo::Options::create(kForever);
+  options->devices.push_back(gloo_device(launch));
+  gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(store, launch.rank, launch.world_size, options);
+}
 
 Collective::Collective(const LaunchInfo& launch, std::int64_t timeout_seconds) : launch_(launch) {
   if (launch.world_size == 1) return;
-  const auto timeout = std::chrono::seconds(timeout_seconds);
+  impl_ = std::make_unique<Impl>();
   try {
-    c10d::TCPStoreOptions store_options;
-    store_options.port = static_cast<std::uint16_t>(launch.master_port);
-    store_options.isServer = launch.rank == 0 && !launch.external_store;
-    store_options.numWorkers =
-        launch.external_store ? std::nullopt : std::optional<std::size_t>(launch.world_size);
-    store_options.timeout = timeout;
-    auto tcp = c10::make_intrusive<c10d::TCPStore>(launch.master_address, store_options);
-    auto store = c10::make_intrusive<c10d::PrefixStore>("higgs_train", tcp);
-    auto options = c10d::ProcessGroupGloo::Options::create(timeout);
-    options->devices.push_back(launch.single_node()
-                                   ? c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1")
-                                   : c10d::ProcessGroupGloo::createDefaultDevice());
-    impl_ = std::make_unique<Impl>();
-    impl_->group =
-        c10::make_intrusive<c10d::ProcessGroupGloo>(store, launch.rank, launch.world_size, options);
+    impl_->join_store(launch, timeout_seconds);
+    impl_->join_watch(launch, timeout_seconds);
+    impl_->join_gloo(launch);
   } catch (const std::exception& error) {
-    throw RunError("rank " + std::to_string(launch.rank) + ": cannot join the other ranks at " +
-                   launch.master_address + ":" + std::to_string(launch.master_port) + ": " +
-                   first_line(error));
+    const std::string text = "cannot join the other ranks at " + launch.master_address + ":" +
+                             std::to_string(launch.master_port) + ": " + first_line(error);
+    if (impl_->watch) impl_->watch->fail(1, text);
+    throw RunError("rank " + std::to_string(launch.rank) + " (" + host_name() + "): " + text);
   }
 }
 
 Collective::~Collective() = default;
 
-void Collective::sum(at::Tensor& tensor) {
+template <typename Work>
+void Collective::together(const char* what, const Work& work) {
   if (!impl_) return;
   const at::NoGradGuard no_grad;
+  impl_->watch->waiting(true);
   try {
-    std::vector<at::Tensor> host = {tensor.to(at::kCPU).contiguous()};
-    impl_->group->allreduce(host)->wait();
-    tensor.copy_(host[0]);
+    work();
   } catch (const std::exception& error) {
-    throw RunError("rank " + std::to_string(rank()) + ": lost another rank: " + first_line(error));
+    throw LostRank(std::string("lost another rank in ") + what + ": " + first_line(error));
   }
+  impl_->watch->waiting(false);
+}
+
+void Collective::use_device(at::Device device) {
+  if (!device.is_cuda()) return;
+  if (!impl_) return;
+  std::string id = rank() == 0 ? Nccl::make_id() : "";
+  id = broadcast(id);
+  together("NCCL's start", [&] {
+    impl_->nccl = std::make_unique<Nccl>(id, rank(), world_size(), device);
+    at::Tensor one = at::zeros({1}, at::TensorOptions(at::kFloat).device(device)).add_(1.0);
+    impl_->nccl->sum(one);
+    HIGGS_ASSERT(one.item<float>() == static_cast<float>(world_size()));
+  });
+}
+
+void Collective::sum(at::Tensor& tensor) {
+  if (impl_ && tensor.is_cuda()) {
+    HIGGS_ASSERT(impl_->nccl != nullptr);
+    const at::NoGradGuard no_grad;
+    impl_->watch->waiting(true);  // until the next at(): the host doesn't see the sum's end
+    impl_->nccl->sum(tensor);
+    return;
+  }
+  together("a sum", [&] {
+    std::vector<at::Tensor> host = {tensor.contiguous()};
+    impl_->gloo->allreduce(host)->wait();
+    if (!host[0].is_same(tensor)) tensor.copy_(host[0]);
+  });
+}
+
+void Collective::broadcast(at::Tensor& tensor) {
+  together("a broadcast", [&] {
+    std::vector<at::Tensor> host = {tensor.to(at::kCPU).contiguous()};
+    impl_->gloo->broadcast(host)->wait();
+    if (!host[0].is_same(tensor)) tensor.copy_(host[0]);
+  });
+}
+
+std::string Collective::broadcast(std::string text) {
+  if (!impl_) return text;
+  at::Tensor size = at::zeros({1}, at::kLong).add_(static_cast<std::int64_t>(text.size()));
+  broadcast(size);
+  text.resize(static_cast<std::size_t>(size.item<std::int64_t>()));
+  if (text.empty()) return text;
+  at::Tensor bytes = at::empty({static_cast<std::int64_t>(text.size())}, at::kByte);
+  text.copy(static_cast<char*>(bytes.mutable_data_ptr()), text.size());
+  broadcast(bytes);
+  text.assign(static_cast<const char*>(bytes.const_data_ptr()), text.size());
+  return text;
+}
+
+std::vector<std::uint64_t> Collective::gather(std::uint64_t value) {
+  std::vector<std::uint64_t> all(static_cast<std::size_t>(world_size()), value);
+  at::Tensor slots = at::zeros({world_size()}, at::kLong);
+  slots.mutable_data_ptr<std::int64_t>()[rank()] = static_cast<std::int64_t>(value);
+  sum(slots);
+  if (!impl_) return all;
+  const std::int64_t* values = slots.const_data_ptr<std::int64_t>();
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::uint64_t>(values[i]);
+  return all;
 }
 
 void Collective::barrier() {
-  if (!impl_) return;
+  together("a barrier", [&] { impl_->gloo->barrier()->wait(); });
+}
+
+bool Collective::any(bool flag) {
+  at::Tensor votes = at::zeros({1}, at::kLong).add_(flag ? 1 : 0);
+  sum(votes);
+  return votes.item<std::int64_t>() > 0;
+}
+
+std::int64_t Collective::take_next(const std::string& counter) {
+  if (!impl_) return alone_[counter]++;
   try {
-    impl_->group->barrier()->wait();
+    return impl_->store->add(counter, 1) - 1;
   } catch (const std::exception& error) {
-    throw RunError("rank " + std::to_string(rank()) + ": lost another rank: " + first_line(error));
+    throw LostRank("lost rank 0: " + first_line(error));
   }
+}
+
+void Collective::at(std::int64_t step, const char* phase) {
+  if (impl_) impl_->watch->at(step, phase);
+}
+
+void Collective::progress() {
+  if (impl_) impl_->watch->progress();
+}
+
+void Collective::set_timeout(std::int64_t seconds) {
+  if (impl_) impl_->watch->set_timeout(static_cast<double>(seconds));
+}
+
+void Collective::fail(int exit_code, const std::string& text, bool secondary) {
+  if (impl_) impl_->watch->fail(exit_code, text, secondary);
+  throw RunError(text);
 }
 
 }  // namespace higgs

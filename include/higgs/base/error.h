@@ -19,6 +19,12 @@ class RunError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// The user stopped the program before there was anything to save. Exit code 143.
+class Stopped : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 namespace detail {
 [[noreturn]] void assertion_failed(const char* expression, const char* file, int line);
 }  // namespace detail

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "higgs/base/error.h"
 #include "higgs/data/code_store.h"
 #include "higgs/data/collate.h"
 #include "higgs/data/manifest.h"
@@ -64,10 +65,11 @@ class Dataset {
 EncodedSample encode_sample(TokenizedSample tokens, CodeStore& store, const SpecialIds& ids,
                             const fs::path& manifest_folder, const std::string& where);
 
-// Encodes every `count`-th sample's clips, from `index` on, into the cache: what one rank does so that all
-// find everything there. Bad lines are left for Dataset::load to name.
-void encode_share(const fs::path& manifest, const Tokenizer& tokenizer, CodeStore& store, std::size_t index,
-                  std::size_t count);
+// Encodes the clips of the lines that `next_line` gives, until it gives one behind the last: what one rank does
+// so that all find everything in the cache. Bad lines go to `on_bad_line`. Returns how many lines were good.
+std::size_t encode_lines(const fs::path& manifest, const Tokenizer& tokenizer, CodeStore& store,
+                         const SpecialIds& ids, const std::function<std::size_t()>& next_line,
+                         const std::function<void(const UserError&)>& on_bad_line);
 
 CollateOptions collate_options(const SpecialIds& ids);
 // Collates and packs; `first_sample` is the index of samples[0] in its optimizer step.

@@ -1,0 +1,19 @@
+// How a program ends whose work threw something.
+#pragma once
+
+#include <exception>
+#include <string>
+
+namespace higgs {
+
+struct Ending {
+  int exit_code = 1;  // 2 for a user's mistake, 143 when the user stopped it
+  std::string text;   // one line, for the user
+};
+
+Ending ending_of(const std::exception_ptr& error);
+
+// What stands behind "higgs_train: " for that code.
+const char* ending_word(int exit_code);
+
+}  // namespace higgs

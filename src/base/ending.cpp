@@ -1,0 +1,55 @@
+#include "higgs/base/ending.h"
+
+#include <new>
+
+#include "higgs/base/error.h"
+
+namespace higgs {
+namespace {
+
+// A path or a text out of a manifest may hold line breaks; an error is one line all the same.
+std::string one_line(std::string text) {
+  for (char& c : text) {
+    if (c == '\n' || c == '\r') c = ' ';
+  }
+  return text;
+}
+
+// LibTorch's messages carry a stack trace behind the first line.
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
+
+// LibTorch reports memory that it can't get with errors of its own.
+bool says_out_of_memory(const std::string& text) {
+  return text.find("out of memory") != std::string::npos ||
+         text.find("can't allocate memory") != std::string::npos ||
+         text.find("not enough memory") != std::string::npos;
+}
+
+}  // namespace
+
+Ending ending_of(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const UserError& e) {
+    return {2, one_line(e.what())};
+  } catch (const RunError& e) {
+    return {1, one_line(e.what())};
+  } catch (const Stopped& e) {
+    return {143, one_line(e.what())};
+  } catch (const std::bad_alloc&) {
+    return {1, "out of memory; try a smaller --batch_size"};
+  } catch (const std::exception& e) {
+    const std::string text = first_line(e.what());
+    return {1, says_out_of_memory(text) ? "out of memory; try a smaller --batch_size (" + text + ")" : text};
+  } catch (...) {
+    return {1, "unknown error"};
+  }
+}
+
+const char* ending_word(int exit_code) {
+  return exit_code == 2 ? "error" : exit_code == 143 ? "stopped" : "failed";
+}
+
+}  // namespace higgs
