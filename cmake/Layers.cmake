@@ -39,6 +39,9 @@ function(higgs_test layer)
   add_executable(test_${layer} ${sources})
   target_link_libraries(test_${layer} PRIVATE higgs::${layer} higgs_test_support higgs_warnings)
   higgs_set_rpath(test_${layer})
+  if(layer STREQUAL app)
+    add_dependencies(test_app higgs_train)  # it starts the program
+  endif()
   add_test(NAME ${layer} COMMAND test_${layer})
   set_tests_properties(${layer} PROPERTIES
     ENVIRONMENT "HIGGS_SOURCE_DIR=${CMAKE_SOURCE_DIR};HIGGS_BINARY=$<TARGET_FILE:higgs_train>;OMP_NUM_THREADS=2")

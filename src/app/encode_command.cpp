@@ -37,7 +37,11 @@ int encode_command(const std::vector<std::string>& arguments) {
   table.add("skip_bad_samples", skip_bad_samples, "leave out lines that can't be used instead of stopping");
   const CommandText text{
       "encode", "Encodes a manifest's clips into the code cache; clips already there are passed over."};
-  table.add("comm_timeout", comm_timeout, "seconds to wait for the other ranks before giving up").range(1);
+  table
+      .add("comm_timeout", comm_timeout,
+           "seconds without progress of a rank that others wait for, until the job ends; also the time to "
+           "join")
+      .range(1);
   std::exception_ptr mistake;
   try {
     if (!parse_command_line(text, arguments, table)) return 0;

@@ -229,7 +229,7 @@ void inspect_forward(const InspectOptions& options, TensorOutput& out) {
   if (!options.adapter.empty()) adapter.emplace(model, fs::path(options.adapter));
   const auto samples = encoded(base, manifest, options);
   const auto all = pointers(samples);
-  const PackedBatch batch = make_batch(all, base.ids(), 0).to(base.device());
+  const PackedBatch batch = make_batch(all, base.ids()).to(base.device());
 
   const at::AutoGradMode grad_mode(options.grads);
   ObjectiveOptions objective;
@@ -244,7 +244,7 @@ void inspect_forward(const InspectOptions& options, TensorOutput& out) {
     if (loss.requires_grad()) loss.backward();
     for (const AdapterTensor& tensor : adapter->tensors()) out.add("grad." + tensor.key, tensor.grad);
   }
-  LossMeter meter(base.ids().num_codebooks);
+  LossMeter meter(base.ids().num_codebooks, base.device());
   meter.add(sums);
   const LossValues loss = meter.values(counts, objective);
   out.add("hidden", hidden);

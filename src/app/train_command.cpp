@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdio>
 #include <optional>
 
 #include "higgs/app/command_line.h"
@@ -7,6 +8,7 @@
 #include "higgs/base/error.h"
 #include "higgs/base/hash.h"
 #include "higgs/base/log.h"
+#include "higgs/dist/placement.h"
 #include "higgs/dist/ranks.h"
 #include "higgs/formats/checkpoint_folder.h"
 #include "higgs/kernels/device.h"
@@ -110,12 +112,15 @@ bool use_text_loss(const HiggsModel& model, const FlagTable& table, const TrainO
 }
 
 // What the flags mean for the trainer.
-void complete_options(TrainOptions& options) {
+void complete_options(TrainOptions& options, const LaunchInfo& launch) {
   options.lora.seed = static_cast<std::uint64_t>(options.seed);
   options.trainer.seed = static_cast<std::uint64_t>(options.seed);
   options.trainer.objective.sum_codebooks = options.codebook_reduction == "sum";
   options.trainer.self_test = options.self_test == "on";
   options.trainer.checkpoints = fs::path(options.output_dir) / "checkpoints";
+  options.trainer.loader.num_workers =
+      options.num_workers > 0 ? static_cast<int>(options.num_workers) : num_loader_threads(launch);
+  options.trainer.loader.max_bytes = default_prefetch_bytes(launch.local_size);
 }
 
 // Rank 0 prepares the output folder; nothing is written there before all ranks have read their data.
@@ -128,6 +133,21 @@ void prepare_output(const TrainOptions& options, const FlagTable& table, bool re
     make_writable_folder(options.trainer.checkpoints);
     write_file_atomically(output / "config.toml", table.to_toml());
   }
+}
+
+// What dealing samples out by tokens gains, over the run's first steps.
+std::string balance_text(StepPlanner planner) {
+  double balanced = 0, in_order = 0;
+  const std::int64_t steps = std::min<std::int64_t>(planner.total_steps(), 200);
+  for (std::int64_t step = 0; step < steps; ++step) {
+    balanced += planner.plan(step).imbalance();
+    in_order += planner.plan_in_order(step).imbalance();
+  }
+  char text[160];
+  std::snprintf(text, sizeof text,
+                "tokens over ranks: the busiest has %.1f %% more than the mean (dealt out in order: %.1f %%)",
+                100.0 * balanced / static_cast<double>(steps), 100.0 * in_order / static_cast<double>(steps));
+  return text;
 }
 
 void write_result(const fs::path& output, const Adapter& adapter, const Dataset& training) {
@@ -154,8 +174,8 @@ void check_same_everywhere(const Data& data, const FlagTable& table, Collective&
 
 int train(TrainOptions& options, const FlagTable& table, Collective& ranks) {
   install_stop_signals();
-  complete_options(options);
   const LaunchInfo& launch = ranks.launch();
+  complete_options(options, launch);
   const fs::path output(options.output_dir);
   fs::path resume_from;  // rank 0's: the output folder may be on its machine alone
   if (launch.rank == 0) {
@@ -184,10 +204,11 @@ int train(TrainOptions& options, const FlagTable& table, Collective& ranks) {
             std::to_string(model.linears().size()) + " linear maps, " +
             std::to_string(adapter.num_parameters()) + " parameters");
 
-  RunLog run_log(output, options.trainer.log_steps);
+  RunLog run_log(output, options.trainer.log_steps, ranks.world_size());
   TrainObserver silence;
   Trainer trainer(model, adapter, data.training, data.validation ? &*data.validation : nullptr, base.ids(),
                   options.trainer, ranks.rank() == 0 ? static_cast<TrainObserver&>(run_log) : silence, ranks);
+  if (ranks.world_size() > 1) log::info(balance_text(trainer.planner()));
   if (resuming) {
     trainer.resume(resume_from);
     log::info("resuming from " + resume_from.string());

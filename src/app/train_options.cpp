@@ -31,6 +31,10 @@ FlagTable TrainOptions::table() {
   t.add("max_tokens", max_tokens, "longest sample, audio frames included; samples are never cut").range(16);
   t.add("on_too_long", on_too_long, "what a longer sample does").choose({"error", "skip"});
   t.add("skip_bad_samples", skip_bad_samples, "leave out lines that can't be used instead of stopping");
+  t.add("num_workers", num_workers,
+        "threads that load batches ahead; 0: the CPUs this process may use, shared with its neighbours, at "
+        "most 16")
+      .range(0, 256);
   t.add("seed", seed, "of shuffling, dropout and the adapter's first values").range(0);
   t.add("log_steps", trainer.log_steps, "steps between lines at the terminal").range(1);
   t.add("val_steps", trainer.val_steps, "steps between validations; 0: at start and end").range(0);
@@ -42,7 +46,12 @@ FlagTable TrainOptions::table() {
   t.add("self_test", self_test,
         "before the first step, compare generation's logits with training's; stop where they differ")
       .choose({"on", "off"});
-  t.add("comm_timeout", comm_timeout, "seconds to wait for the other ranks before giving up").range(1);
+  t.add("comm_timeout", comm_timeout,
+        "seconds without progress of a rank that others wait for, until the job ends; also the time to join")
+      .range(1);
+  t.add("replica_check_steps", trainer.replica_check_steps,
+        "steps between comparisons of the ranks' adapters, bit by bit; 0: never")
+      .range(0);
   t.add("config", config, "TOML file with these settings; flags beat it");
   t.add("print_config", print_config, "print the settings as TOML and end");
   return t;

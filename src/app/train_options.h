@@ -15,7 +15,7 @@ struct TrainOptions {
   std::string train_manifest, val_manifest, output_dir, resume = "auto", on_too_long = "error",
                                                         self_test = "on", config;
   double val_split = 0.05;
-  std::int64_t max_tokens = 8192, seed = 0, comm_timeout = 600;
+  std::int64_t max_tokens = 8192, seed = 0, comm_timeout = 600, num_workers = 0;
   bool overwrite = false, skip_bad_samples = false, print_config = false;
   std::string codebook_reduction = "mean";
   LoraOptions lora;

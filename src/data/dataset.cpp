@@ -181,9 +181,9 @@ CollateOptions collate_options(const SpecialIds& ids) {
 }
 
 PackedBatch make_batch(std::span<const EncodedSample* const> samples, const SpecialIds& ids,
-                       std::int64_t first_sample) {
+                       std::span<const std::int64_t> places) {
   const CollatedBatch batch = collate(samples, collate_options(ids));
-  return pack(batch, {ids.audio_in, ids.audio_out, ids.num_codebooks, first_sample});
+  return pack(batch, {ids.audio_in, ids.audio_out, ids.num_codebooks, places});
 }
 
 }  // namespace higgs

@@ -80,7 +80,9 @@ class Packer {
  private:
   std::int64_t num_rows() const { return static_cast<std::int64_t>(kind_.size()); }
 
-  void begin_sample(std::int64_t sample) { sample_ = options_.first_sample + sample; }
+  void begin_sample(std::int64_t sample) {
+    sample_ = options_.places.empty() ? sample : options_.places[static_cast<std::size_t>(sample)];
+  }
 
   void add_row(RowKind kind) {
     positions_.push_back(num_rows() - cu_seqlens_.back());
@@ -202,31 +204,58 @@ PackedBatch pack(const CollatedBatch& batch, const PackOptions& options) {
   return Packer(batch, options).run();
 }
 
-PackedBatch PackedBatch::to(at::Device device) const {
-  PackedBatch moved = *this;
-  for (at::Tensor* tensor : {&moved.text_rows,
-                             &moved.text_ids,
-                             &moved.audio_rows,
-                             &moved.audio_ids,
-                             &moved.positions,
-                             &moved.is_audio,
-                             &moved.kind,
-                             &moved.audio_out_rows,
-                             &moved.index.sample,
-                             &moved.index.position,
-                             &moved.text_labels,
-                             &moved.audio_labels,
-                             &moved.text_target_rows,
-                             &moved.text_targets,
-                             &moved.audio_target_rows,
-                             &moved.audio_targets,
-                             &moved.audio_features,
-                             &moved.features_valid,
-                             &moved.feature_slots,
-                             &moved.feature_sources}) {
-    if (tensor->defined()) *tensor = tensor->to(device);
+namespace {
+
+// Every tensor of a batch that is there.
+template <typename Batch, typename Visit>
+void for_each_tensor(Batch& batch, const Visit& visit) {
+  for (auto* tensor : {&batch.text_rows,
+                       &batch.text_ids,
+                       &batch.audio_rows,
+                       &batch.audio_ids,
+                       &batch.positions,
+                       &batch.is_audio,
+                       &batch.kind,
+                       &batch.audio_out_rows,
+                       &batch.index.sample,
+                       &batch.index.position,
+                       &batch.text_labels,
+                       &batch.audio_labels,
+                       &batch.text_target_rows,
+                       &batch.text_targets,
+                       &batch.audio_target_rows,
+                       &batch.audio_targets,
+                       &batch.audio_features,
+                       &batch.features_valid,
+                       &batch.feature_slots,
+                       &batch.feature_sources}) {
+    if (tensor->defined()) visit(*tensor);
   }
+}
+
+}  // namespace
+
+std::size_t PackedBatch::num_bytes() const {
+  std::size_t bytes = 0;
+  for_each_tensor(*this, [&](const at::Tensor& tensor) { bytes += tensor.nbytes(); });
+  return bytes;
+}
+
+PackedBatch PackedBatch::to(at::Device device, bool non_blocking) const {
+  PackedBatch moved = *this;
+  for_each_tensor(
+      moved, [&](at::Tensor& tensor) { tensor = tensor.to(tensor.options().device(device), non_blocking); });
   return moved;
+}
+
+PackedBatch PackedBatch::pinned() const {
+  PackedBatch pinned = *this;
+  for_each_tensor(pinned, [](at::Tensor& tensor) { tensor = tensor.pin_memory(); });
+  return pinned;
+}
+
+void PackedBatch::used_on(c10::Stream stream) const {
+  for_each_tensor(*this, [&](const at::Tensor& tensor) { tensor.record_stream(stream); });
 }
 
 }  // namespace higgs

@@ -131,11 +131,11 @@ void Collective::Impl::join_watch(const LaunchInfo& launch, std::int64_t seconds
     return;
   }
   std::istringstream words(get("watch"));
-  std::string host_of_zero;
   int port = 0;
-  words >> host_of_zero >> port >> options.key;
-  options.speaks_for_node = host_of_zero == options.host ? launch.local_rank == 1 || launch.local_rank == 0
-                                                         : launch.local_rank == 0;
+  words >> options.host_of_zero >> port >> options.key;
+  // The lowest rank that is left on a machine speaks for it.
+  options.speaks_for_node =
+      launch.local_rank == 0 || (launch.local_rank == 1 && options.host_of_zero == options.host);
   watch = std::make_unique<Watch>(options, launch.master_address, port, static_cast<double>(seconds));
 }
 

@@ -92,10 +92,22 @@ int num_usable_cpus() {
   return std::max(1, static_cast<int>(allowed_cpus().size()));
 }
 
-int num_compute_threads(const LaunchInfo& launch) {
-  if (launch.local_size <= 1 || std::getenv("OMP_NUM_THREADS") != nullptr) return 0;
+namespace {
+
+int cpus_of_a_process(const LaunchInfo& launch) {
   const int machine = std::max(1, static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN)));
   return std::max(1, std::min(num_usable_cpus(), machine / launch.local_size));
+}
+
+}  // namespace
+
+int num_compute_threads(const LaunchInfo& launch) {
+  if (launch.local_size <= 1 || std::getenv("OMP_NUM_THREADS") != nullptr) return 0;
+  return cpus_of_a_process(launch);
+}
+
+int num_loader_threads(const LaunchInfo& launch) {
+  return std::min(16, cpus_of_a_process(launch));
 }
 
 }  // namespace higgs

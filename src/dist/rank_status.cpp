@@ -13,6 +13,11 @@ Failure failure(std::span<const RankStatus> ranks, std::size_t i, const std::str
   return {static_cast<int>(i), 1, rank_name(static_cast<int>(i), ranks[i]) + ": " + cause};
 }
 
+std::string death_in(const std::string& phase) {
+  return "died in " + phase +
+         ": its process ended without a word (killed? out of memory? the system's log says)";
+}
+
 }  // namespace
 
 std::string status_line(const RankStatus& status) {
@@ -53,9 +58,7 @@ std::optional<Failure> find_failure(std::span<const RankStatus> ranks, double no
   bool all_stuck = true;
   for (std::size_t i = 0; i < ranks.size(); ++i) {
     if (ranks[i].joined && ranks[i].gone && !ranks[i].left) {
-      return failure(ranks, i,
-                     "died in " + ranks[i].phase +
-                         ": its process ended without a word (killed? out of memory? the system's log says)");
+      return failure(ranks, i, death_in(ranks[i].phase));
     }
     others_wait = others_wait || (stuck(ranks[i]) && ranks[i].waiting);
     all_stuck = all_stuck && (ranks[i].left || stuck(ranks[i]));
@@ -79,6 +82,13 @@ std::optional<Failure> find_failure(std::span<const RankStatus> ranks, double no
   return failure(ranks, 0,
                  "all ranks have been waiting for each other in " + ranks[0].phase + " for " +
                      seconds_text(now - ranks[0].changed) + " (--comm_timeout); is the network at fault?");
+}
+
+Failure lost_rank_zero(const RankStatus& zero, bool died, double timeout) {
+  return failure(
+      {&zero, 1}, 0,
+      died ? death_in(zero.phase)
+           : "hangs in " + zero.phase + ": silent for " + seconds_text(timeout) + " (--comm_timeout)");
 }
 
 }  // namespace higgs

@@ -51,6 +51,7 @@ void Watch::start() {
   HIGGS_ASSERT(wake_ >= 0);
   ranks_.resize(static_cast<std::size_t>(options_.world_size));
   last_round_ = heard_ = now_seconds();
+  ranks_[0].host = options_.host_of_zero;
   own().host = options_.host;
   own().joined = true;
   own().changed = own().heard = last_round_;
@@ -193,12 +194,10 @@ void Watch::tell_status(double now) {
   ::pthread_setname_np(::pthread_self(), name.substr(0, 15).c_str());
 }
 
-void Watch::accept_all(double now) {
+void Watch::accept_all() {
   for (int socket; (socket = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0;) {
     peers_.push_back({std::make_unique<LineChannel>(socket), -1});
   }
-  for (Peer& peer : peers_) read(peer, now);
-  std::erase_if(peers_, [](const Peer& peer) { return peer.rank < 0 && peer.channel->gone(); });
 }
 
 void Watch::read(Peer& peer, double now) {
@@ -248,7 +247,9 @@ void Watch::read_line(Peer& peer, const std::string& line, double now) {
 
 void Watch::run_once_as_zero(double now) {
   own().heard = now;
-  accept_all(now);
+  accept_all();
+  for (Peer& peer : peers_) read(peer, now);
+  std::erase_if(peers_, [](const Peer& peer) { return peer.rank < 0 && peer.channel->gone(); });
   if (request_ && !request_->secondary) return end(request_->failure);
   if (const auto failure = find_failure(ranks_, now, options_.timeout)) return end(*failure);
   if (request_ && now - request_->since > kGrace) return end(request_->failure);
@@ -264,6 +265,7 @@ void Watch::run_once_as_other(double now) {
     int exit_code = 1;
     words >> kind >> exit_code;
     if (kind == "stop") return end_as("", exit_code);
+    read_status_line(line, now, ranks_[0]);
   }
   zero.channel->flush();
   if (leaving_) return;
@@ -278,13 +280,7 @@ void Watch::run_once_as_other(double now) {
   const bool dead = zero.channel->gone(), silent = now - heard_ >= options_.timeout;
   if (dead || silent) {
     if (request_ && !request_->secondary) return end(request_->failure);
-    const std::string cause = dead ? "died in " + own().phase +
-                                         " or about then: its process ended without a word (killed? out of "
-                                         "memory? the system's log says)"
-                                   : "hangs: silent for longer than --comm_timeout";
-    RankStatus status = own();
-    status.host = options_.single_node ? options_.host : "the first machine";
-    if (options_.speaks_for_node) return end({0, 1, rank_name(0, status) + ": " + cause});
+    if (options_.speaks_for_node) return end(lost_rank_zero(ranks_[0], dead, options_.timeout));
     return end_as("", 1);
   }
   if (request_ && now - request_->since > 2 * kGrace) return end(request_->failure);
@@ -296,25 +292,31 @@ void Watch::end(const Failure& failure) {
          failure.exit_code);
 }
 
+// Until all have gone, those too that are only just joining.
+void Watch::stop_the_others(const std::string& line) {
+  std::size_t num_told = 0;
+  const double deadline = now_seconds() + 1.0;
+  for (bool all_gone = false; !all_gone && now_seconds() < deadline; poll_sockets()) {
+    accept_all();
+    for (; num_told < peers_.size(); ++num_told) {
+      peers_[num_told].channel->send(line);
+      peers_[num_told].channel->finish_sending();
+    }
+    all_gone = peers_.size() + 1 >= ranks_.size();
+    for (Peer& peer : peers_) {
+      peer.channel->receive();
+      all_gone = all_gone && peer.channel->gone();
+    }
+  }
+}
+
 // Says the line, unless it is said elsewhere, tells the others, waits until they have heard it, and ends.
 void Watch::end_as(const std::string& line, int exit_code) {
   if (!line.empty()) print(line);
   if (options_.rank != 0) {
     peers_[0].channel->send("over " + std::to_string(exit_code));  // rank 0 may only have been suspended
   } else {
-    for (Peer& peer : peers_) {
-      peer.channel->send("stop " + std::to_string(exit_code));
-      peer.channel->finish_sending();
-    }
-    const double deadline = now_seconds() + 1.0;
-    for (bool all_gone = false; !all_gone && now_seconds() < deadline;) {
-      poll_sockets();
-      all_gone = true;
-      for (Peer& peer : peers_) {
-        peer.channel->receive();
-        all_gone = all_gone && peer.channel->gone();
-      }
-    }
+    stop_the_others("stop " + std::to_string(exit_code));
   }
   ::_exit(exit_code);
 }

@@ -50,7 +50,7 @@ Answer answer_of(HiggsModel& model) {
   const SpecialIds ids = special_ids(model.config());
   const EncodedSample sample = built_in_prompt(model.config(), ids);
   const EncodedSample* one = &sample;
-  const PackedBatch batch = make_batch({&one, 1}, ids, 0).to(model.device());
+  const PackedBatch batch = make_batch({&one, 1}, ids).to(model.device());
   ForwardOptions wide;
   wide.wide = true;
   const at::Tensor hidden = model.forward(batch, wide);

@@ -98,7 +98,7 @@ GeneratedClip generate(HiggsModel& model, const EncodedSample& prompt, const Spe
   const at::NoGradGuard no_grad;
   const EncodedSample* sample = &prompt;
   const CollatedBatch collated = collate({&sample, 1}, collate_options(ids));
-  const PackedBatch prefill = pack(collated, {ids.audio_in, ids.audio_out, ids.num_codebooks, 0});
+  const PackedBatch prefill = pack(collated, {ids.audio_in, ids.audio_out, ids.num_codebooks});
   const std::int64_t max_columns = max_frames + ids.num_codebooks + 1;
   std::vector<KvCache> caches = model.make_caches(prefill.num_rows + max_columns);
   ForwardOptions forward;

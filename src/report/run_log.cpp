@@ -40,7 +40,9 @@ std::string metrics_line(const StepMetrics& m) {
                      {"tokens", m.tokens},
                      {"tokens_per_second", m.tokens_per_second},
                      {"seconds", m.seconds},
-                     {"memory_bytes", m.memory_bytes}}
+                     {"memory_bytes", m.memory_bytes},
+                     {"loader_wait", m.loader_wait},
+                     {"imbalance", m.imbalance}}
       .dump();
 }
 
@@ -57,8 +59,8 @@ std::string metrics_line(const EvalMetrics& m) {
       .dump();
 }
 
-RunLog::RunLog(const fs::path& output_dir, std::int64_t log_steps)
-    : output_dir_(output_dir), log_steps_(log_steps) {}
+RunLog::RunLog(const fs::path& output_dir, std::int64_t log_steps, int num_ranks)
+    : output_dir_(output_dir), log_steps_(log_steps), num_ranks_(num_ranks) {}
 
 void RunLog::on_self_test(const Agreement& agreement) {
   log::info("self-test: generation computes what training computes: " + agreement.summary());
@@ -90,14 +92,21 @@ void RunLog::append(const std::string& line) {
 
 void RunLog::on_step(const StepMetrics& m, std::int64_t total_steps) {
   append(metrics_line(m));
+  waits_ += m.loader_wait;
+  imbalances_ += m.imbalance;
+  ++num_steps_;
   if (m.step % log_steps_ != 0 && m.step != total_steps && m.step != first_step_ + 1) return;
   const double per_step = m.seconds / static_cast<double>(m.step - first_step_);
   log::info("step " + std::to_string(m.step) + "/" + std::to_string(total_steps) + " epoch " +
             number("%.2f", m.epoch) + " loss " + number("%.4f", m.loss.total) + " text " +
             number("%.4f", m.loss.text) + " audio " + number("%.4f", m.loss.audio) + " " +
             codebook_text(m.loss) + " lr " + number("%.2e", m.learning_rate) + " grad " +
-            number("%.3f", m.grad_norm) + " " + number("%.0f", m.tokens_per_second) + " tokens/s ETA " +
-            log::duration_text(per_step * static_cast<double>(total_steps - m.step)));
+            number("%.3f", m.grad_norm) + " " + number("%.0f", m.tokens_per_second) + " tokens/s wait " +
+            number("%.1f", 100.0 * waits_ / num_steps_) + " %" +
+            (num_ranks_ > 1 ? " imbalance " + number("%.1f", 100.0 * imbalances_ / num_steps_) + " %" : "") +
+            " ETA " + log::duration_text(per_step * static_cast<double>(total_steps - m.step)));
+  waits_ = imbalances_ = 0.0;
+  num_steps_ = 0;
 }
 
 void RunLog::on_eval(const EvalMetrics& m) {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "higgs/data/step_plan.h"
+
 namespace higgs {
 namespace {
 
@@ -23,17 +25,20 @@ EvalMetrics evaluate(HiggsModel& model, const Dataset& dataset, const SpecialIds
   const at::NoGradGuard no_grad;
   const auto start = std::chrono::steady_clock::now();
   EvalMetrics metrics;
-  LossMeter meter(ids.num_codebooks);
+  LossMeter meter(ids.num_codebooks, model.device());
   TargetCounts counts(ids.num_codebooks);
   at::Tensor correct = at::zeros({ids.num_codebooks}, at::kLong);
   const auto size = static_cast<std::int64_t>(dataset.size());
-  for (std::int64_t first = batch_size * ranks.rank(); first < size;
-       first += batch_size * ranks.world_size()) {
+  const std::vector<std::int64_t> share =
+      share_by_tokens(dataset.lengths(), ranks.world_size(), size)[static_cast<std::size_t>(ranks.rank())];
+  for (std::size_t first = 0; first < share.size(); first += static_cast<std::size_t>(batch_size)) {
+    ranks.progress();
     std::vector<const EncodedSample*> samples;
-    for (std::int64_t i = first; i < std::min(first + batch_size, size); ++i) {
-      samples.push_back(&dataset.sample(static_cast<std::size_t>(i)));
+    for (std::size_t i = first; i < std::min(first + static_cast<std::size_t>(batch_size), share.size());
+         ++i) {
+      samples.push_back(&dataset.sample(static_cast<std::size_t>(share[i])));
     }
-    const PackedBatch batch = make_batch(samples, ids, 0).to(model.device());
+    const PackedBatch batch = make_batch(samples, ids).to(model.device());
     const at::Tensor hidden = model.forward(batch);
     meter.add(loss_sums(model, batch, hidden, text_loss));
     correct.add_(count_correct(model, batch, hidden));

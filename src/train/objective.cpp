@@ -73,15 +73,15 @@ at::Tensor total_loss(const LossSums& sums, const TargetCounts& counts, const Ob
   return sums.text * (options.text_weight * inverse(counts.text)) + (sums.audio * weights).sum();
 }
 
-LossMeter::LossMeter(std::int64_t num_codebooks) : sums_(at::zeros({1 + num_codebooks}, at::kDouble)) {}
+LossMeter::LossMeter(std::int64_t num_codebooks, at::Device device)
+    : sums_(at::zeros({1 + num_codebooks}, at::TensorOptions(at::kDouble).device(device))) {}
 
 void LossMeter::add(const LossSums& sums) {
-  const at::Tensor both = at::cat({sums.text.detach().view({1}), sums.audio.detach()}).to(at::kDouble);
-  sums_ = sums_.to(both.device()) + both;
+  sums_.add_(at::cat({sums.text.detach().view({1}), sums.audio.detach()}).to(at::kDouble));
 }
 
 void LossMeter::reduce(Collective& ranks) {
-  if (ranks.world_size() > 1) ranks.sum(sums_);
+  ranks.sum(sums_);
 }
 
 LossValues LossMeter::values(const TargetCounts& counts, const ObjectiveOptions& options) const {

@@ -26,8 +26,8 @@ void AdamW::step(double learning_rate) {
   at::_fused_adamw_({values_}, {grads_}, {first_}, {second_}, {}, {step_}, learning_rate, options_.beta1,
                     options_.beta2, options_.weight_decay, options_.eps, /*amsgrad=*/false,
                     /*maximize=*/false);
-  // The fused operator leaves the version as it was; what is kept for as long as the values stay (DoRA's norms
-  // in evaluation) goes by it.
+  // The fused operator leaves the version as it was; what is kept for as long as the values stay (DoRA's
+  // norms in evaluation) goes by it.
   values_.unsafeGetTensorImpl()->bump_version();
 }
 

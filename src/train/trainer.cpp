@@ -1,13 +1,16 @@
 #include "higgs/train/trainer.h"
 
-#include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <span>
 
 #include "higgs/base/error.h"
+#include "higgs/base/hash.h"
 #include "higgs/kernels/philox.h"
 #include "higgs/train/checkpoint.h"
 #include "higgs/train/evaluate.h"
@@ -33,38 +36,20 @@ Trainer::Trainer(HiggsModel& model, Adapter& adapter, const Dataset& training, c
       options_(options),
       observer_(observer),
       ranks_(ranks),
-      optimizer_(adapter.values(), adapter.grads(), options.adamw),
-      sampler_(training.size(), options.seed) {
-  samples_per_step_ = options.batch_size * options.grad_accum * ranks.world_size();
+      optimizer_(adapter.values(), adapter.grads(), options.adamw) {
+  const SplitOptions split{options.batch_size, options.grad_accum, ranks.world_size()};
+  samples_per_step_ = split.samples_per_step();
   const auto size = static_cast<std::int64_t>(training.size());
   total_samples_ = options.max_steps > 0 ? options.max_steps * samples_per_step_
                                          : static_cast<std::int64_t>(std::llround(options.epochs * size));
   total_samples_ = std::max<std::int64_t>(total_samples_, 1);
-  total_steps_ = (total_samples_ + samples_per_step_ - 1) / samples_per_step_;
+  planner_.emplace(training.lengths(), options.seed, split, total_samples_);
+  total_steps_ = planner_->total_steps();
   warmup_steps_ = options.warmup >= 1.0 ? std::llround(options.warmup)
                                         : static_cast<std::int64_t>(std::ceil(options.warmup * total_steps_));
 }
 
-// This rank's samples of the step, as packed micro-batches. The step's samples stand in one order whatever
-// the number of ranks: micro-batch m of rank r takes the block m * world_size + r. Only the run's very last
-// step may be smaller.
-std::vector<PackedBatch> Trainer::next_batches() {
-  std::vector<PackedBatch> batches;
-  const std::int64_t begin = step_ * samples_per_step_;
-  const std::int64_t end = std::min(begin + samples_per_step_, total_samples_);
-  const std::int64_t stride = options_.batch_size * ranks_.world_size();
-  for (std::int64_t first = begin + options_.batch_size * ranks_.rank(); first < end; first += stride) {
-    std::vector<const EncodedSample*> samples;
-    for (std::int64_t i = first; i < std::min(first + options_.batch_size, end); ++i) {
-      samples.push_back(&training_.sample(sampler_.at(static_cast<std::uint64_t>(i))));
-    }
-    batches.push_back(make_batch(samples, ids_, first - begin).to(model_.device()));
-  }
-  return batches;
-}
-
-StepMetrics Trainer::train_step() {
-  const std::vector<PackedBatch> batches = next_batches();
+StepMetrics Trainer::forward_backward(const std::vector<PackedBatch>& batches) {
   TargetCounts counts(ids_.num_codebooks);
   for (const PackedBatch& batch : batches) counts.add(batch);
   counts.reduce(ranks_);
@@ -73,29 +58,39 @@ StepMetrics Trainer::train_step() {
   forward.dropout_p = adapter_.config().lora_dropout;
   forward.dropout_key = mix_key(options_.seed, static_cast<std::uint64_t>(step_));
   adapter_.grads().zero_();
-  LossMeter meter(ids_.num_codebooks);
+  LossMeter meter(ids_.num_codebooks, model_.device());
   for (const PackedBatch& batch : batches) {
+    ranks_.at(step_ + 1, "forward and backward");
     const LossSums sums = loss_sums(model_, batch, model_.forward(batch, forward), options_.text_loss);
     const at::Tensor loss = total_loss(sums, counts, options_.objective);
     if (loss.requires_grad()) loss.backward();
     meter.add(sums);
   }
+  ranks_.at(step_ + 1, "the reduction");
   ranks_.sum(adapter_.grads());
   meter.reduce(ranks_);
-  const at::Tensor norm = clip_gradient(adapter_.grads(), options_.max_grad_norm);
-
   StepMetrics metrics;
-  metrics.learning_rate = cosine_learning_rate(step_, warmup_steps_, total_steps_, options_.learning_rate);
   metrics.loss = meter.values(counts, options_.objective);
+  tokens_ += counts.tokens;
+  return metrics;
+}
+
+StepMetrics Trainer::train_step() {
+  const double begin = now_seconds(), waited = loader_->waited_seconds();
+  ranks_.at(step_ + 1, "loading a batch");
+  const LoadedStep loaded = loader_->next();
+  StepMetrics metrics = forward_backward(loaded.batches);
+  const at::Tensor norm = clip_gradient(adapter_.grads(), options_.max_grad_norm);
+  metrics.learning_rate = cosine_learning_rate(step_, warmup_steps_, total_steps_, options_.learning_rate);
   metrics.grad_norm = norm.item<double>();
   if (!std::isfinite(metrics.loss.total) || !std::isfinite(metrics.grad_norm)) {
     throw RunError("step " + std::to_string(step_ + 1) + ": loss or gradient is not finite (loss " +
                    std::to_string(metrics.loss.total) + ", gradient norm " +
                    std::to_string(metrics.grad_norm) + "); lower --lr, or resume from the last checkpoint");
   }
+  ranks_.at(step_ + 1, "the optimizer");
   optimizer_.step(metrics.learning_rate);
   ++step_;
-  tokens_ += counts.tokens;
   metrics.step = step_;
   metrics.epoch = static_cast<double>(std::min(step_ * samples_per_step_, total_samples_)) /
                   static_cast<double>(training_.size());
@@ -103,14 +98,34 @@ StepMetrics Trainer::train_step() {
   metrics.seconds = now_seconds() - start_seconds_;
   metrics.tokens_per_second = static_cast<double>(tokens_) / std::max(metrics.seconds, 1e-9);
   metrics.memory_bytes = peak_memory_bytes(model_.device());
+  metrics.loader_wait = (loader_->waited_seconds() - waited) / std::max(now_seconds() - begin, 1e-9);
+  metrics.imbalance = loaded.imbalance;
   return metrics;
 }
 
-bool Trainer::any_rank(bool flag) {
-  if (ranks_.world_size() == 1) return flag;
-  at::Tensor votes = at::full({1}, flag ? 1.0 : 0.0, at::kDouble);
-  ranks_.sum(votes);
-  return votes.item<double>() > 0.0;
+bool Trainer::agree_to_stop(bool stop, StepMetrics& metrics) {
+  at::Tensor both = at::tensor({stop ? 1.0 : 0.0, metrics.loader_wait}, at::kDouble);
+  ranks_.sum(both);
+  const auto* sums = both.const_data_ptr<double>();
+  metrics.loader_wait = sums[1] / ranks_.world_size();
+  return sums[0] > 0.0;
+}
+
+void Trainer::check_replicas() {
+  if (ranks_.world_size() == 1) return;
+  const at::Tensor host = adapter_.values().to(at::kCPU);
+  const std::string hash = Hasher()
+                               .update(std::as_bytes(std::span(host.const_data_ptr<float>(),
+                                                               static_cast<std::size_t>(host.numel()))))
+                               .hex();
+  const std::vector<std::uint64_t> all = ranks_.gather(std::stoull(hash.substr(0, 15), nullptr, 16));
+  for (std::size_t rank = 1; rank < all.size(); ++rank) {
+    if (all[rank] == all[0]) continue;
+    throw RunError(
+        "step " + std::to_string(step_) + ": the adapter of rank " + std::to_string(rank) +
+        " is no longer rank 0's, bit for bit (faulty memory, or machines that differ?); resume from "
+        "the last checkpoint");
+  }
 }
 
 EvalMetrics Trainer::evaluate() {
@@ -123,10 +138,12 @@ EvalMetrics Trainer::evaluate() {
 
 void Trainer::self_test() {
   if (!options_.self_test || step_ == total_steps_) return;
-  const std::vector<PackedBatch> batches = next_batches();
-  if (batches.empty()) return;
+  ranks_.at(0, "the self-test");
+  const std::vector<MicroBatch> micros = planner_->plan(step_).ranks[static_cast<std::size_t>(ranks_.rank())];
+  if (micros.empty()) return;
+  const PackedBatch batch = make_batch(training_, micros.front(), ids_).to(model_.device());
   const auto check = [&](bool wide, std::int64_t max_positions) {
-    const Agreement agreement = compare_forwards(model_, batches.front(), wide, max_positions);
+    const Agreement agreement = compare_forwards(model_, batch, wide, max_positions);
     if (!agreement.holds()) {
       throw RunError("self-test: generation does not compute what training computes (" + agreement.summary() +
                      "): what is trained would not be what is heard. Please report this; --self_test off " +
@@ -141,22 +158,27 @@ void Trainer::self_test() {
 
 void Trainer::validate() {
   if (validation_ == nullptr) return;
+  ranks_.at(step_, "validation");
   observer_.on_eval(evaluate());
   evaluated_step_ = step_;
 }
 
 bool Trainer::run(const std::function<bool()>& should_stop) {
-  start_seconds_ = now_seconds();
   self_test();
+  check_replicas();
+  loader_.emplace(training_, ids_, *planner_, ranks_.rank(), model_.device(), options_.loader, step_);
+  start_seconds_ = now_seconds();
   observer_.on_start(step_, total_steps_);
   const auto due = [&](std::int64_t every) { return every > 0 && step_ % every == 0; };
   // At the start, and where a stop came between a step and its validation.
   if (step_ == 0 || (due(options_.val_steps) && evaluated_step_ != step_)) validate();
   bool stopped = false;
   while (step_ < total_steps_ && !stopped) {
-    observer_.on_step(train_step(), total_steps_);
-    stopped = any_rank(should_stop());
+    StepMetrics metrics = train_step();
+    stopped = agree_to_stop(should_stop(), metrics);
+    observer_.on_step(metrics, total_steps_);
     const bool last = step_ == total_steps_;
+    if (due(options_.replica_check_steps) || last || stopped) check_replicas();
     if (last || (due(options_.val_steps) && !stopped)) validate();
     if (due(options_.save_steps) || last || stopped) save_checkpoint();
   }
@@ -176,22 +198,35 @@ std::string Trainer::fingerprint() const {
 void Trainer::save_checkpoint() {
   const fs::path folder = options_.checkpoints / checkpoint_name(step_);
   if (ranks_.rank() != 0) return;
+  ranks_.at(step_, "saving a checkpoint");
   write_checkpoint(folder, adapter_, optimizer_, {step_, evaluated_step_ == step_, fingerprint()});
   remove_old_checkpoints(options_.checkpoints, options_.keep_last);
   observer_.on_checkpoint(step_, folder);
 }
 
 void Trainer::resume(const fs::path& checkpoint) {
-  const CheckpointState state = read_checkpoint(checkpoint, adapter_, optimizer_);
-  if (state.run != fingerprint()) {
-    throw UserError(checkpoint.string() + ": is of another run (" + state.run +
-                    "; this one: " + fingerprint() +
-                    "); give the same data, batch, --seed, --lora_alpha, --use_rslora and --use_dora, or "
-                    "start anew in another "
-                    "--output_dir");
+  at::Tensor where = at::zeros({3}, at::kLong);  // step, whether it was evaluated, steps of the optimizer
+  auto* numbers = where.mutable_data_ptr<std::int64_t>();
+  if (ranks_.rank() == 0) {
+    const CheckpointState state = read_checkpoint(checkpoint, adapter_, optimizer_);
+    if (state.run != fingerprint()) {
+      throw UserError(checkpoint.string() + ": is of another run (" + state.run +
+                      "; this one: " + fingerprint() +
+                      "); give the same data, batch, --seed, --lora_alpha, --use_rslora and --use_dora, or "
+                      "start anew in another "
+                      "--output_dir");
+    }
+    numbers[0] = state.step;
+    numbers[1] = state.evaluated ? 1 : 0;
+    numbers[2] = optimizer_.num_steps();
   }
-  step_ = state.step;
-  if (state.evaluated) evaluated_step_ = step_;
+  ranks_.broadcast(where);
+  ranks_.broadcast(adapter_.values());
+  ranks_.broadcast(optimizer_.first_moment());
+  ranks_.broadcast(optimizer_.second_moment());
+  optimizer_.set_num_steps(numbers[2]);
+  step_ = numbers[0];
+  if (numbers[1] != 0) evaluated_step_ = step_;
 }
 
 }  // namespace higgs

@@ -67,7 +67,7 @@ TEST_F(DatasetTest, SamplesAreNeverCut) {
 TEST_F(DatasetTest, LengthIsThatOfThePackedSample) {
   const Dataset dataset = load(line("s", "a", "c0.safetensors"));
   const EncodedSample* sample = &dataset.sample(0);
-  EXPECT_EQ(make_batch({&sample, 1}, ids, 0).num_rows, dataset.length(0));
+  EXPECT_EQ(make_batch({&sample, 1}, ids).num_rows, dataset.length(0));
 }
 
 // A base with an audio tower: user clips are heard, and found again when a batch is made.
@@ -86,7 +86,7 @@ class HeardClips : public DatasetTest {
   }
   std::int64_t num_rows(const Dataset& dataset) {
     const EncodedSample* sample = &dataset.sample(0);
-    return make_batch({&sample, 1}, ids, 0).num_rows;
+    return make_batch({&sample, 1}, ids).num_rows;
   }
 };
 

@@ -31,7 +31,7 @@ class MergeGolden : public ::testing::Test {
     options.audio_out_id = kAudioOut;
     options.pad_id = kEos;
     options.return_audio_in_tokens = audio_in;
-    return pack(collate(pointers, options), {kAudioIn, kAudioOut, 8, 0});
+    return pack(collate(pointers, options), {kAudioIn, kAudioOut, 8});
   }
 
   SafetensorsFile file{golden("boson/collator/merge.safetensors")};

@@ -44,7 +44,7 @@ TEST(Pack, ExpandsPlaceholdersAndDropsPadding) {
   const EncodedSample a = sample({10, kOut, 11, 12}, {-100, kOut, 11, 12}, {kClip});
   const EncodedSample b = sample({20, 21}, {-100, 21}, {});
   const EncodedSample* both[] = {&a, &b};
-  const PackedBatch batch = make_batch(both, ids(), 5);
+  const PackedBatch batch = make_batch(both, ids(), std::vector<std::int64_t>{5, 6});
 
   EXPECT_EQ(batch.num_rows, 3 + 5 + 2);
   EXPECT_EQ(batch.cu_seqlens, (List{0, 8, 10}));
@@ -65,7 +65,7 @@ TEST(Pack, FeaturesStandBeforeCodes) {
   const EncodedSample* both[] = {&other, &heard};
   SpecialIds with_tower = ids();
   with_tower.whisper = WhisperOptions{4, 12, 12 * 160};
-  const PackedBatch batch = make_batch(both, with_tower, 0);
+  const PackedBatch batch = make_batch(both, with_tower);
   EXPECT_EQ(values(batch.kind), (List{0, 0, 0, 3, 3, 1, 1, 1, 1, 1, 0}));
   EXPECT_EQ(values(batch.is_audio), (List{0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 0}));
   EXPECT_EQ(values(batch.text_rows), (List{0, 1, 2, 3, 4, 10}));
@@ -76,7 +76,7 @@ TEST(Pack, FeaturesStandBeforeCodes) {
   EXPECT_EQ(values(batch.text_target_rows), (List{0, 9}));
 
   with_tower.encode_audio_in = false;
-  EXPECT_EQ(values(make_batch(both, with_tower, 0).kind), (List{0, 0, 0, 3, 3, 0}));
+  EXPECT_EQ(values(make_batch(both, with_tower).kind), (List{0, 0, 0, 3, 3, 0}));
 }
 
 TEST(Pack, ChunksOfALongClipFollowEachOther) {
@@ -86,7 +86,7 @@ TEST(Pack, ChunksOfALongClipFollowEachOther) {
   SpecialIds with_tower = ids();
   with_tower.encode_audio_in = false;
   with_tower.whisper = WhisperOptions{4, 12, 12 * 160};
-  const PackedBatch batch = make_batch({&one, 1}, with_tower, 0);
+  const PackedBatch batch = make_batch({&one, 1}, with_tower);
   EXPECT_EQ(values(batch.kind), (List{0, 0, 3, 3, 3, 0, 0, 3, 3, 0, 0}));
   EXPECT_EQ(values(batch.text_ids), (List{10, 1, 0, 0, 0, 2, 1, 0, 0, 2, 11}));
   EXPECT_EQ(values(batch.feature_sources), (List{0, 1, 2, 3, 4}));
@@ -97,7 +97,7 @@ TEST(Pack, TargetsArePredictedByTheRowBefore) {
   const EncodedSample a = sample({10, kOut, 11, 12}, {-100, kOut, 11, 12}, {kClip});
   const EncodedSample b = sample({20, 21}, {20, 21}, {});
   const EncodedSample* both[] = {&a, &b};
-  const PackedBatch batch = make_batch(both, ids(), 0);
+  const PackedBatch batch = make_batch(both, ids());
 
   // 11 is predicted by the clip's last frame; the first token of a sample by nothing.
   EXPECT_EQ(values(batch.text_target_rows), (List{5, 6, 8}));
@@ -112,7 +112,7 @@ TEST(Pack, TargetsArePredictedByTheRowBefore) {
 TEST(Pack, AudioOfOtherTurnsIsContextOnly) {
   const EncodedSample a = sample({kIn, 10, kOut}, {-100, -100, -100}, {kClip, kClip});
   const EncodedSample* one[] = {&a};
-  const PackedBatch batch = make_batch(one, ids(), 0);
+  const PackedBatch batch = make_batch(one, ids());
   EXPECT_EQ(values(batch.kind), (List{1, 1, 1, 1, 1, 0, 2, 2, 2, 2, 2}));
   EXPECT_EQ(values(batch.audio_out_rows), (List{6, 7, 8, 9, 10}));
   EXPECT_EQ(batch.audio_target_rows.numel(), 0);
@@ -125,7 +125,7 @@ TEST(Pack, WithoutAudioInTokensThePlaceholderVanishes) {
   blind.encode_audio_in = false;
   const EncodedSample a = sample({10, kIn, 11}, {-100, -100, 11}, {kClip});
   const EncodedSample* one[] = {&a};
-  const PackedBatch batch = make_batch(one, blind, 0);
+  const PackedBatch batch = make_batch(one, blind);
   EXPECT_EQ(values(batch.text_ids), (List{10, 11}));
   EXPECT_EQ(values(batch.positions), (List{0, 1}));
   EXPECT_EQ(batch.audio_rows.numel(), 0);

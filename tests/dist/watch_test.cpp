@@ -41,7 +41,7 @@ class WatchTest : public ::testing::Test {
         WatchOptions options;
         options.rank = rank;
         options.world_size = kRanks;
-        options.host = "here";
+        options.host = options.host_of_zero = "here";
         options.speaks_for_node = rank == 1;
         options.timeout = timeout;
         options.key = "k";
@@ -124,7 +124,7 @@ TEST_F(WatchTest, TheDeathOfRankZeroIsSaidByAnother) {
   });
   const Ended ended = wait();
   EXPECT_EQ(ended.exit_codes, (std::vector<int>{128 + SIGKILL, 1, 1}));
-  EXPECT_EQ(ended.said.find("higgs_train: failed: rank 0 (here, step 5): died in "), 0u) << ended.said;
+  EXPECT_EQ(ended.said.find("higgs_train: failed: rank 0 (here, step 5): died in saving a checkpoint: "), 0u) << ended.said;
   EXPECT_EQ(test::lines_of(ended.said).size(), 1u) << ended.said;
 }
 
@@ -197,7 +197,7 @@ TEST_F(WatchTest, AFrozenRankZeroIsNamedByAnother) {
   ::kill(pids[0], SIGCONT);
   const Ended ended = wait();
   EXPECT_EQ(ended.exit_codes, (std::vector<int>{1, 1, 1}));
-  EXPECT_EQ(ended.said.find("higgs_train: failed: rank 0 (here, step 5): hangs: silent"), 0u) << ended.said;
+  EXPECT_EQ(ended.said.find("higgs_train: failed: rank 0 (here, step 5): hangs in the reduction: silent for 2 s"), 0u) << ended.said;
   EXPECT_EQ(test::lines_of(ended.said).size(), 1u) << ended.said;
 }
 

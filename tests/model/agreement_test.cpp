@@ -60,7 +60,7 @@ TEST(Agreement, IsExactOnEveryKindOfBase) {
       const std::string path = std::string("boson/model/") + folder;
       HiggsModel model(golden(path), dtype, at::kCPU);
       const SafetensorsFile file(golden(path + "_" + name + ".safetensors"));
-      const PackedBatch batch = pack(test::boson_batch(file, std::string(name) + ".in."), {271, 272, 8, 0});
+      const PackedBatch batch = pack(test::boson_batch(file, std::string(name) + ".in."), {271, 272, 8});
       const Agreement agreement = compare_forwards(model, batch, /*wide=*/true);
       EXPECT_TRUE(agreement.holds()) << folder << " " << agreement.summary();
       EXPECT_GT(agreement.audio.num_choices, 8) << folder;

@@ -33,7 +33,7 @@ HiggsModel& model_of(const std::string& folder) {
 }
 
 PackedBatch pack_boson(const CollatedBatch& batch, const ModelConfig& config) {
-  return pack(batch, {*config.audio_in_token_id, *config.audio_out_token_id, config.num_codebooks, 0});
+  return pack(batch, {*config.audio_in_token_id, *config.audio_out_token_id, config.num_codebooks});
 }
 
 struct Case {

@@ -68,7 +68,7 @@ TEST(CachedForward, EqualsThePackedForward) {
   ids.num_codebooks = 8;
   ids.codebook_size = 1024;
   const EncodedSample* one = &sample;
-  expect_equal_forwards(model, make_batch({&one, 1}, ids, 0), {1, 46, 120});
+  expect_equal_forwards(model, make_batch({&one, 1}, ids), {1, 46, 120});
 }
 
 LoraOptions small_lora() {
@@ -89,7 +89,7 @@ TEST(CachedForward, EqualsThePackedForwardWhereLayersPassOverAudio) {
     ids->rows = 1;
     ids->values.resize(static_cast<std::size_t>(ids->cols));
   }
-  const PackedBatch batch = pack(first, {271, 272, 8, 0});
+  const PackedBatch batch = pack(first, {271, 272, 8});
   ASSERT_EQ(batch.audio_rows.numel(), 25);
   const std::int64_t first_frame = batch.audio_rows[0].item<std::int64_t>();
   expect_equal_forwards(model, batch, {1, first_frame, first_frame + 5, batch.num_rows - 1});
@@ -106,7 +106,7 @@ TEST(CachedForward, EqualsThePackedForwardWhereLayersPassOverAudio) {
 TEST(CachedForward, EqualsThePackedForwardWithHeardClips) {
   HiggsModel model(golden("boson/model/tower"), at::kFloat, at::kCPU);
   const SafetensorsFile file(golden("boson/model/tower_I.safetensors"));
-  const PackedBatch both = pack(test::boson_batch(file, "I.in."), {271, 272, 8, 0});
+  const PackedBatch both = pack(test::boson_batch(file, "I.in."), {271, 272, 8});
   const PackedBatch second = slice_rows(both, both.cu_seqlens[1], both.num_rows);
   const at::Tensor features = second.kind.eq(static_cast<int>(RowKind::kFeature)).nonzero().squeeze(1);
   ASSERT_EQ(features.numel(), 7);

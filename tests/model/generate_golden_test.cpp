@@ -115,7 +115,7 @@ PackedBatch unrolled(const SafetensorsFile& file, const HiggsModel& model, const
   batch.audio_out_ids_start = file.integers(run + ".in.audio_out_ids_start");
   if (spoke) batch.audio_out_ids_start.push_back(before.cols);
   const ModelConfig& config = model.config();
-  return pack(batch, {*config.audio_in_token_id, *config.audio_out_token_id, config.num_codebooks, 0});
+  return pack(batch, {*config.audio_in_token_id, *config.audio_out_token_id, config.num_codebooks});
 }
 
 // Text after the clip, or instead of one, is what the text head finds most likely. This program never

@@ -22,7 +22,7 @@ PackedBatch some_batch() {
   batch.attention_mask = IdMatrix(1, 5, 1);
   batch.audio_out_ids = IdMatrix(8, 12, 5);
   batch.audio_out_ids_start = {0};
-  return pack(batch, {-1, 272, 8, 0});
+  return pack(batch, {-1, 272, 8});
 }
 
 TEST(LoadModel, NamesAMissingTensor) {

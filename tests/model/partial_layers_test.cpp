@@ -20,8 +20,8 @@ CollatedBatch golden_batch() {
   return test::boson_batch(SafetensorsFile(golden("boson/model/fast_forward_H.safetensors")), "H.in.");
 }
 
-PackedBatch packed(const CollatedBatch& batch, std::int64_t first_sample = 0) {
-  return pack(batch, {271, 272, 8, first_sample});
+PackedBatch packed(const CollatedBatch& batch, std::span<const std::int64_t> places = {}) {
+  return pack(batch, {271, 272, 8, places});
 }
 
 // The batch with these samples in this order. Its clips are all of sample 0.
@@ -81,7 +81,7 @@ TEST(PartialLayers, SamplesDoNotSeeEachOther) {
   options.dropout_p = 0.3;
   options.dropout_key = 5;
   const PackedBatch both = packed(with_samples(golden_batch(), {1, 0})),
-                    second = packed(with_samples(golden_batch(), {0}), 1);
+                    second = packed(with_samples(golden_batch(), {0}), std::vector<std::int64_t>{1});
   ASSERT_EQ(second.audio_rows.numel(), 25);
   const at::Tensor rows = model.forward(both, options).slice(0, both.cu_seqlens[1]);
   const at::Tensor alone = model.forward(second, options);

@@ -26,6 +26,8 @@ StepMetrics step_metrics(std::int64_t step) {
   m.tokens_per_second = 500.0;
   m.seconds = 2.0;
   m.memory_bytes = 1 << 30;
+  m.loader_wait = 0.125;
+  m.imbalance = 0.25;
   return m;
 }
 
@@ -46,7 +48,8 @@ TEST(Metrics, TrainingLineHasTheAgreedFields) {
   EXPECT_EQ(metrics_line(step_metrics(7)),
             R"({"kind":"train","step":7,"epoch":0.5,"loss":4.5,"loss_text":1.5,"loss_audio":3.0,)"
             R"("loss_codebooks":[1.0,2.0,3.0,4.0,2.0,3.0,4.0,5.0],"learning_rate":0.0002,"grad_norm":0.25,)"
-            R"("tokens":1000,"tokens_per_second":500.0,"seconds":2.0,"memory_bytes":1073741824})");
+            R"("tokens":1000,"tokens_per_second":500.0,"seconds":2.0,"memory_bytes":1073741824,)"
+            R"("loader_wait":0.125,"imbalance":0.25})");
 }
 
 TEST(Metrics, EvaluationLineHasTheAgreedFields) {

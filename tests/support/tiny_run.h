@@ -30,9 +30,7 @@ class TinyRun {
       : model(golden("hf/model"), at::kFloat, at::kCPU), tokenizer(load_tokenizer(golden("hf/model"))) {
     at::set_num_threads(1);  // sums in one order: runs are compared bit by bit
     ids = special_ids(model.config(), *tokenizer);
-    CodeStore store([]() -> std::unique_ptr<AudioTokenizer> { return nullptr; }, "", ids.num_codebooks,
-                    ids.codebook_size);
-    data = Dataset::load(golden("e2e/manifest.jsonl"), *tokenizer, store, ids, {});
+    load(golden("e2e/manifest.jsonl"));
     lora.r = 4;
     lora.dropout = 0.2;
     options.batch_size = 2;
@@ -40,6 +38,12 @@ class TinyRun {
     options.max_steps = 6;
     options.seed = 5;
     options.checkpoints = checkpoints;
+  }
+
+  void load(const fs::path& manifest) {
+    CodeStore store([]() -> std::unique_ptr<AudioTokenizer> { return nullptr; }, "", ids.num_codebooks,
+                    ids.codebook_size);
+    data = Dataset::load(manifest, *tokenizer, store, ids, {});
   }
 
   // Builds adapter and trainer from `lora` and `options`.

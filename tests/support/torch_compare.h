@@ -7,8 +7,8 @@
 #include <ATen/ops/from_blob.h>
 #include <gtest/gtest.h>
 
-#include <sstream>
 #include <map>
+#include <sstream>
 #include <string>
 #include <vector>
 

@@ -42,8 +42,12 @@ inline std::vector<EncodedSample> hf_samples() {
 inline PackedBatch batch_of(const std::vector<EncodedSample>& samples, const std::vector<std::size_t>& which,
                             const SpecialIds& ids, std::int64_t first_sample = 0) {
   std::vector<const EncodedSample*> picked;
-  for (const std::size_t i : which) picked.push_back(&samples[i]);
-  return make_batch(picked, ids, first_sample);
+  std::vector<std::int64_t> places;
+  for (const std::size_t i : which) {
+    picked.push_back(&samples[i]);
+    places.push_back(first_sample + static_cast<std::int64_t>(places.size()));
+  }
+  return make_batch(picked, ids, places);
 }
 
 // Adds the gradient of `scale` * the batch's own loss, normalised over `counts`, and returns the loss.

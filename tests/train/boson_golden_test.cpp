@@ -43,7 +43,7 @@ class BosonLora : public ::testing::Test {
   PackedBatch batch(int index) const {
     const ModelConfig& config = model.config();
     return pack(test::boson_batch(batches, "mb" + std::to_string(index) + "."),
-                {*config.audio_in_token_id, *config.audio_out_token_id, config.num_codebooks, 0});
+                {*config.audio_in_token_id, *config.audio_out_token_id, config.num_codebooks});
   }
 
   void expect_adapter(const std::string& folder) const {

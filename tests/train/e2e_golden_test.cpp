@@ -35,7 +35,7 @@ class E2eGolden : public ::testing::TestWithParam<Layout> {
     dataset = Dataset::load(golden("e2e/manifest.jsonl"), *tokenizer, store, ids, {});
     std::vector<const EncodedSample*> samples;
     for (std::size_t i = 0; i < dataset.size(); ++i) samples.push_back(&dataset.sample(i));
-    batch = make_batch(samples, ids, 0);
+    batch = make_batch(samples, ids);
     counts.add(batch);
   }
 

@@ -27,7 +27,7 @@ struct CodecFeatures {
   at::Tensor encoded_semantic;  // [semantic width, T']: what the semantic encoder makes of `semantic`
   at::Tensor first_acoustic;  // [acoustic width, T'] without zeros around the clip; undefined unless the rule
                               // is kBoson and there was a second pass
-  at::Tensor joint;  // [T, width]: what is quantized
+  at::Tensor joint;           // [T, width]: what is quantized
 };
 
 class AudioTokenizer {

@@ -43,6 +43,7 @@ class Dataset {
   const EncodedSample& sample(std::size_t i) const { return samples_.at(i); }
   // Positions of a sample after its placeholders are expanded.
   std::int64_t length(std::size_t i) const { return lengths_.at(i); }
+  const std::vector<std::int64_t>& lengths() const { return lengths_; }
   std::size_t num_skipped() const { return num_skipped_; }
   // Hash of every sample's ids and codes: tells one training set from another.
   std::string fingerprint() const;
@@ -65,15 +66,16 @@ class Dataset {
 EncodedSample encode_sample(TokenizedSample tokens, CodeStore& store, const SpecialIds& ids,
                             const fs::path& manifest_folder, const std::string& where);
 
-// Encodes the clips of the lines that `next_line` gives, until it gives one behind the last: what one rank does
-// so that all find everything in the cache. Bad lines go to `on_bad_line`. Returns how many lines were good.
+// Encodes the clips of the lines that `next_line` gives, until it gives one behind the last: what one rank
+// does so that all find everything in the cache. Bad lines go to `on_bad_line`. Returns how many lines were
+// good.
 std::size_t encode_lines(const fs::path& manifest, const Tokenizer& tokenizer, CodeStore& store,
                          const SpecialIds& ids, const std::function<std::size_t()>& next_line,
                          const std::function<void(const UserError&)>& on_bad_line);
 
 CollateOptions collate_options(const SpecialIds& ids);
-// Collates and packs; `first_sample` is the index of samples[0] in its optimizer step.
+// Collates and packs; `places` of each sample in its optimizer step, as in PackOptions.
 PackedBatch make_batch(std::span<const EncodedSample* const> samples, const SpecialIds& ids,
-                       std::int64_t first_sample);
+                       std::span<const std::int64_t> places = {});
 
 }  // namespace higgs

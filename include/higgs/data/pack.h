@@ -3,8 +3,10 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Stream.h>
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "higgs/data/collate.h"
@@ -53,14 +55,19 @@ struct PackedBatch {
   std::vector<std::int64_t> num_audio_targets;  // [C]
 
   std::int64_t num_samples() const { return static_cast<std::int64_t>(cu_seqlens.size()) - 1; }
-  PackedBatch to(at::Device device) const;
+  std::size_t num_bytes() const;  // of its tensors
+  PackedBatch to(at::Device device, bool non_blocking = false) const;
+  PackedBatch pinned() const;  // in host memory that a device can copy from by itself
+  // Tells the allocator that work queued on `stream` uses these tensors, which were made on another one.
+  void used_on(c10::Stream stream) const;
 };
 
 struct PackOptions {
   std::int64_t audio_in_id = -1;
   std::int64_t audio_out_id = -1;
   std::int64_t num_codebooks = 8;
-  std::int64_t first_sample = 0;  // index, in the optimizer step, of the batch's first sample
+  // Of each sample, its place in the optimizer step (for dropout); none: 0, 1, 2, ...
+  std::span<const std::int64_t> places = {};
 };
 
 PackedBatch pack(const CollatedBatch& batch, const PackOptions& options);

@@ -23,4 +23,8 @@ int num_usable_cpus();
 // LibTorch's own choice, for a process alone or where OMP_NUM_THREADS is set.
 int num_compute_threads(const LaunchInfo& launch);
 
+// Threads that load batches: the CPUs this process may use, shared out among the processes of the machine, at
+// most 16.
+int num_loader_threads(const LaunchInfo& launch);
+
 }  // namespace higgs

@@ -37,4 +37,7 @@ std::string rank_name(int rank, const RankStatus& status);
 // waiting for it as long; or, where all wait for each other as long, the one that says nothing any more.
 std::optional<Failure> find_failure(std::span<const RankStatus> ranks, double now, double timeout);
 
+// Rank 0's own end, as the others see it: its process died, or has said nothing for `timeout` seconds.
+Failure lost_rank_zero(const RankStatus& zero, bool died, double timeout);
+
 }  // namespace higgs

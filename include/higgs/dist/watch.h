@@ -21,6 +21,7 @@ struct WatchOptions {
   int rank = 0;
   int world_size = 1;
   std::string host;             // name of this machine
+  std::string host_of_zero;     // and of rank 0\'s
   bool single_node = true;      // then rank 0 listens on the loopback only
   bool speaks_for_node = true;  // says that rank 0 died, for the ranks on its machine
   double timeout = 600;         // seconds without progress, while others wait, that count as hanging
@@ -68,7 +69,8 @@ class Watch {
   void run_once_as_zero(double now);
   void run_once_as_other(double now);
   void poll_sockets();
-  void accept_all(double now);
+  void accept_all();
+  void stop_the_others(const std::string& line);
   void read(Peer& peer, double now);
   void read_line(Peer& peer, const std::string& line, double now);
   void tell_status(double now);

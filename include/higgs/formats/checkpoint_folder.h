@@ -12,7 +12,8 @@
 
 namespace higgs {
 
-// Collects a checkpoint; nothing is visible under the final name until commit(), which replaces what is there.
+// Collects a checkpoint; nothing is visible under the final name until commit(), which replaces what is
+// there.
 class CheckpointWriter {
  public:
   // RunError when the temporary folder can't be made.

@@ -14,10 +14,10 @@ std::string metrics_line(const EvalMetrics& metrics);
 
 class RunLog : public TrainObserver {
  public:
-  // `first_step` > 0 continues a run: lines of later steps, from before it was stopped, are taken out.
-  RunLog(const fs::path& output_dir, std::int64_t log_steps);
+  RunLog(const fs::path& output_dir, std::int64_t log_steps, int num_ranks = 1);
 
   void on_self_test(const Agreement& agreement) override;
+  // `first_step` > 0 continues a run: lines of later steps, from before it was stopped, are taken out.
   void on_start(std::int64_t first_step, std::int64_t total_steps) override;
   void on_step(const StepMetrics& metrics, std::int64_t total_steps) override;
   void on_eval(const EvalMetrics& metrics) override;
@@ -30,7 +30,10 @@ class RunLog : public TrainObserver {
   void append(const std::string& line);
   fs::path output_dir_;
   std::int64_t log_steps_;
+  int num_ranks_;
   std::int64_t first_step_ = 0;
+  double waits_ = 0, imbalances_ = 0;  // over the steps since the last line at the terminal
+  int num_steps_ = 0;
   std::ofstream metrics_;
 };
 

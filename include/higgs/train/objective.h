@@ -54,8 +54,8 @@ struct LossValues {
 // Adds up sums of micro-batches and divides at the end.
 class LossMeter {
  public:
-  explicit LossMeter(std::int64_t num_codebooks);
-  void reduce(Collective& ranks);  // sums over ranks
+  explicit LossMeter(std::int64_t num_codebooks, at::Device device = at::kCPU);  // the sums' device
+  void reduce(Collective& ranks);                                                // sums over ranks
   void add(const LossSums& sums);
   LossValues values(const TargetCounts& counts, const ObjectiveOptions& options) const;
 

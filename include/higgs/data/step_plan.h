@@ -1,0 +1,65 @@
+// How the samples of an optimizer step are split over ranks and micro-batches, so that all ranks have about
+// as many tokens to compute. What a step computes doesn't depend on the split. Torch-free.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "higgs/data/sampler.h"
+
+namespace higgs {
+
+struct MicroBatch {
+  std::vector<std::size_t> samples;  // indices into the data set
+  std::vector<std::int64_t> places;  // of each in the step's order: dropout's masks follow from it
+};
+
+struct StepPlan {
+  std::vector<std::vector<MicroBatch>> ranks;  // [world_size], each with at most grad_accum, heaviest first
+  std::vector<std::int64_t> tokens;            // [world_size]
+
+  // By how much the busiest rank is above the mean: 0.1 means that the others wait a tenth of the mean.
+  double imbalance() const;
+};
+
+struct SplitOptions {
+  std::int64_t batch_size = 1;  // samples of a micro-batch
+  std::int64_t grad_accum = 1;  // micro-batches of a rank
+  std::int64_t world_size = 1;
+  std::int64_t samples_per_step() const { return batch_size * grad_accum * world_size; }
+};
+
+class StepPlanner {
+ public:
+  // `lengths`: tokens of each sample. The run draws `total_samples` of the sampler's stream, step after step;
+  // its last step may be smaller.
+  StepPlanner(std::vector<std::int64_t> lengths, std::uint64_t seed, const SplitOptions& options,
+              std::int64_t total_samples);
+
+  std::int64_t total_steps() const;
+  // Each sample of the step once. Longest first, each to the rank with the fewest tokens that has room
+  // (Graham's longest-processing-time rule, with a limit on the number), and the same within a rank; where
+  // dealing them out in order happens to be better, that.
+  StepPlan plan(std::int64_t step);
+  // As they would be dealt out in order, batch_size to each rank in turn: for comparison.
+  StepPlan plan_in_order(std::int64_t step);
+
+ private:
+  std::vector<std::size_t> samples_of(std::int64_t step);
+  std::vector<std::vector<std::int64_t>> deal(std::int64_t num_samples) const;
+  StepPlan make_plan(const std::vector<std::size_t>& samples,
+                     const std::vector<std::vector<std::int64_t>>& shares, bool balanced) const;
+
+  std::vector<std::int64_t> lengths_;
+  Sampler sampler_;
+  SplitOptions options_;
+  std::int64_t total_samples_;
+};
+
+// Splits 0 .. lengths.size() - 1 into `parts` with about the same sum, at most `most` indices in each.
+// Ascending within a part.
+std::vector<std::vector<std::int64_t>> share_by_tokens(std::span<const std::int64_t> lengths,
+                                                       std::int64_t parts, std::int64_t most);
+
+}  // namespace higgs

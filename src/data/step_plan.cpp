@@ -1,0 +1,137 @@
+#include "higgs/data/step_plan.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "higgs/base/error.h"
+
+namespace higgs {
+namespace {
+
+using Shares = std::vector<std::vector<std::int64_t>>;
+
+std::int64_t tokens_of(const std::vector<std::int64_t>& share, std::span<const std::int64_t> lengths) {
+  std::int64_t sum = 0;
+  for (const std::int64_t i : share) sum += lengths[static_cast<std::size_t>(i)];
+  return sum;
+}
+
+std::int64_t largest(const Shares& shares, std::span<const std::int64_t> lengths) {
+  std::int64_t most = 0;
+  for (const auto& share : shares) most = std::max(most, tokens_of(share, lengths));
+  return most;
+}
+
+}  // namespace
+
+double StepPlan::imbalance() const {
+  const auto sum = std::accumulate(tokens.begin(), tokens.end(), std::int64_t{0});
+  if (sum == 0) return 0.0;
+  const std::int64_t most = *std::max_element(tokens.begin(), tokens.end());
+  return static_cast<double>(most) * static_cast<double>(tokens.size()) / static_cast<double>(sum) - 1.0;
+}
+
+std::vector<std::vector<std::int64_t>> share_by_tokens(std::span<const std::int64_t> lengths,
+                                                       std::int64_t parts, std::int64_t most) {
+  HIGGS_ASSERT(parts > 0 && static_cast<std::int64_t>(lengths.size()) <= parts * most);
+  std::vector<std::int64_t> order(lengths.size());
+  std::iota(order.begin(), order.end(), std::int64_t{0});
+  const auto length = [&](std::int64_t i) { return lengths[static_cast<std::size_t>(i)]; };
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::int64_t a, std::int64_t b) { return length(a) > length(b); });
+  Shares shares(static_cast<std::size_t>(parts));
+  std::vector<std::int64_t> loads(shares.size(), 0);
+  for (const std::int64_t i : order) {
+    std::size_t best = shares.size();
+    for (std::size_t part = 0; part < shares.size(); ++part) {
+      if (static_cast<std::int64_t>(shares[part].size()) == most) continue;
+      if (best == shares.size() || loads[part] < loads[best]) best = part;
+    }
+    shares[best].push_back(i);
+    loads[best] += length(i);
+  }
+  for (auto& share : shares) std::sort(share.begin(), share.end());
+  return shares;
+}
+
+StepPlanner::StepPlanner(std::vector<std::int64_t> lengths, std::uint64_t seed, const SplitOptions& options,
+                         std::int64_t total_samples)
+    : lengths_(std::move(lengths)),
+      sampler_(lengths_.size(), seed),
+      options_(options),
+      total_samples_(total_samples) {
+  HIGGS_ASSERT(options.samples_per_step() > 0 && total_samples > 0);
+}
+
+std::int64_t StepPlanner::total_steps() const {
+  return (total_samples_ + options_.samples_per_step() - 1) / options_.samples_per_step();
+}
+
+std::vector<std::size_t> StepPlanner::samples_of(std::int64_t step) {
+  const std::int64_t begin = step * options_.samples_per_step();
+  const std::int64_t end = std::min(begin + options_.samples_per_step(), total_samples_);
+  HIGGS_ASSERT(step >= 0 && begin < end);
+  std::vector<std::size_t> samples;
+  for (std::int64_t i = begin; i < end; ++i) samples.push_back(sampler_.at(static_cast<std::uint64_t>(i)));
+  return samples;
+}
+
+Shares StepPlanner::deal(std::int64_t num_samples) const {
+  Shares shares(static_cast<std::size_t>(options_.world_size));
+  for (std::int64_t i = 0; i < num_samples; ++i) {
+    shares[static_cast<std::size_t>(i / options_.batch_size % options_.world_size)].push_back(i);
+  }
+  return shares;
+}
+
+StepPlan StepPlanner::make_plan(const std::vector<std::size_t>& samples, const Shares& shares,
+                                bool balanced) const {
+  StepPlan plan;
+  for (const std::vector<std::int64_t>& share : shares) {
+    std::vector<std::int64_t> lengths;
+    for (const std::int64_t place : share) {
+      lengths.push_back(lengths_[samples[static_cast<std::size_t>(place)]]);
+    }
+    const auto size = static_cast<std::int64_t>(share.size());
+    const std::int64_t num_batches = (size + options_.batch_size - 1) / options_.batch_size;
+    Shares batches;
+    if (balanced && num_batches > 0) {
+      batches = share_by_tokens(lengths, num_batches, options_.batch_size);
+      std::stable_sort(batches.begin(), batches.end(), [&](const auto& a, const auto& b) {
+        return tokens_of(a, lengths) > tokens_of(b, lengths);
+      });
+    } else {
+      batches.resize(static_cast<std::size_t>(num_batches));
+      for (std::int64_t i = 0; i < size; ++i) {
+        batches[static_cast<std::size_t>(i / options_.batch_size)].push_back(i);
+      }
+    }
+    std::vector<MicroBatch>& rank = plan.ranks.emplace_back();
+    for (const auto& batch : batches) {
+      MicroBatch& micro = rank.emplace_back();
+      for (const std::int64_t i : batch) {
+        micro.places.push_back(share[static_cast<std::size_t>(i)]);
+        micro.samples.push_back(samples[static_cast<std::size_t>(micro.places.back())]);
+      }
+    }
+    plan.tokens.push_back(std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0}));
+  }
+  return plan;
+}
+
+StepPlan StepPlanner::plan(std::int64_t step) {
+  const std::vector<std::size_t> samples = samples_of(step);
+  std::vector<std::int64_t> lengths;
+  for (const std::size_t sample : samples) lengths.push_back(lengths_[sample]);
+  const Shares balanced =
+      share_by_tokens(lengths, options_.world_size, options_.batch_size * options_.grad_accum);
+  const Shares dealt = deal(static_cast<std::int64_t>(samples.size()));
+  return make_plan(samples, largest(dealt, lengths) < largest(balanced, lengths) ? dealt : balanced, true);
+}
+
+StepPlan StepPlanner::plan_in_order(std::int64_t step) {
+  const std::vector<std::size_t> samples = samples_of(step);
+  return make_plan(samples, deal(static_cast<std::int64_t>(samples.size())), false);
+}
+
+}  // namespace higgs
