@@ -12,7 +12,6 @@ namespace {
 
 int encode(const BaseOptions& options, const std::string& manifest, bool skip_bad_samples,
            Collective& ranks) {
-  install_stop_signals();
   BaseModel base(options, ranks.launch().local_rank);
   const EncodedCount count = encode_together(manifest, base, ranks, [&](const UserError& error) {
     if (!skip_bad_samples) throw error;
@@ -27,6 +26,7 @@ int encode(const BaseOptions& options, const std::string& manifest, bool skip_ba
 }  // namespace
 
 int encode_command(const std::vector<std::string>& arguments) {
+  install_stop_signals();
   BaseOptions options;
   std::string manifest;
   std::int64_t comm_timeout = 600;

@@ -1,6 +1,7 @@
 #include "stop_signal.h"
 
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -10,11 +11,23 @@
 namespace higgs {
 namespace {
 
-std::atomic<bool> requested{false};
-static_assert(std::atomic<bool>::is_always_lock_free);
+// Milliseconds, on the monotonic clock, of the first signal; 0 before.
+std::atomic<long long> requested_at{0};
+static_assert(std::atomic<long long>::is_always_lock_free);
+
+// Launchers pass a Ctrl-C on that the terminal has sent to everybody already.
+constexpr long long kSameRequest = 1000;
+
+long long now_milliseconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000LL + now.tv_nsec / 1000000 + 1;
+}
 
 extern "C" void on_stop_signal(int) {
-  if (requested.exchange(true)) ::_exit(143);
+  const long long now = now_milliseconds();
+  long long first = 0;
+  if (!requested_at.compare_exchange_strong(first, now) && now - first > kSameRequest) ::_exit(143);
 }
 
 }  // namespace
@@ -23,17 +36,15 @@ void install_stop_signals() {
   struct sigaction action {};
   action.sa_handler = on_stop_signal;
   ::sigemptyset(&action.sa_mask);
-  ::sigaction(SIGTERM, &action, nullptr);
-  ::sigaction(SIGINT, &action, nullptr);
+  for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) ::sigaction(signal, &action, nullptr);
 }
 
 bool stop_requested() {
-  return requested.load();
+  return requested_at.load() != 0;
 }
 
 void stop_if_requested() {
-  if (stop_requested())
-    throw Stopped("before there was anything to save; what was encoded stays in the cache");
+  if (stop_requested()) throw Stopped("before there was anything to save; what was encoded stays in the cache");
 }
 
 }  // namespace higgs

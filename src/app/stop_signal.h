@@ -1,4 +1,5 @@
-// SIGTERM and SIGINT ask a run to stop after its step; a second one ends it at once.
+// SIGTERM, SIGINT and SIGUSR1 (which mpirun and SLURM pass on at once) ask a run to stop after its step; another
+// one, more than a second later, ends it where it is.
 #pragma once
 
 namespace higgs {

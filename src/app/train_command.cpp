@@ -173,7 +173,6 @@ void check_same_everywhere(const Data& data, const FlagTable& table, Collective&
 }
 
 int train(TrainOptions& options, const FlagTable& table, Collective& ranks) {
-  install_stop_signals();
   const LaunchInfo& launch = ranks.launch();
   complete_options(options, launch);
   const fs::path output(options.output_dir);
@@ -227,6 +226,7 @@ int train(TrainOptions& options, const FlagTable& table, Collective& ranks) {
 }  // namespace
 
 int train_command(const std::vector<std::string>& arguments) {
+  install_stop_signals();
   TrainOptions options;
   FlagTable table = options.table();
   const CommandText text{"train",
