@@ -16,7 +16,7 @@
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include "higgs/dist/watch.h"
-#include "nccl.h"
+#include "higgs/dist/nccl.h"
 
 namespace higgs {
 namespace {

@@ -1,4 +1,4 @@
-#include "nccl.h"
+#include "higgs/dist/nccl.h"
 
 #include <c10/core/DeviceGuard.h>
 #include <dlfcn.h>

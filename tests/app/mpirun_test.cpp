@@ -1,5 +1,8 @@
 // Real ranks under a real mpirun, joined by Gloo on the loopback.
+#include <signal.h>
 #include <unistd.h>
+
+#include <thread>
 
 #include "app_test.h"
 
@@ -8,7 +11,7 @@ namespace {
 
 class MpirunTest : public AppTest {
  protected:
-  // The same six samples a step, however they are split; dropout on.
+  // The same twelve samples a step, however they are split; dropout on.
   Arguments train(const std::string& output, const std::string& batch_size) const {
     return golden_base() + Arguments{"--train_manifest",
                                      golden("e2e/manifest.jsonl"),
@@ -56,12 +59,12 @@ class MpirunTest : public AppTest {
 };
 
 TEST_F(MpirunTest, RanksTogetherDoWhatOneProcessDoes) {
-  run(train("one", "6"));
+  run(train("one", "12"));
   const auto expected = metrics("one");
   ASSERT_EQ(expected.size(), 7u);  // five steps, validation at both ends
-  for (const int ranks : {2, 3}) {
+  for (const int ranks : {2, 3, 4}) {
     const std::string output = "ranks" + std::to_string(ranks);
-    const ProcessResult result = mpirun(ranks, train(output, std::to_string(6 / ranks)));
+    const ProcessResult result = mpirun(ranks, train(output, std::to_string(12 / ranks)));
     EXPECT_EQ(result.exit_code, 0) << result.err;
     expect_same_run(output, expected);
     EXPECT_TRUE(fs::exists(scratch / output / "adapter" / "adapter_model.safetensors"));
@@ -77,16 +80,105 @@ TEST_F(MpirunTest, TheDocumentedLaunchLineRuns) {
 
 // As srun starts them: no launcher of ours, only its variables.
 TEST_F(MpirunTest, ProcessesStartedWithSlurmsVariablesJoin) {
-  run(train("alone", "6"));
+  run(train("alone", "12"));
   Environment variables = environment();
   variables.insert({{"SLURM_NTASKS", "2"}, {"SLURM_JOB_ID", std::to_string(::getpid())}});
   variables["SLURM_PROCID"] = variables["SLURM_LOCALID"] = "1";
-  const Arguments command = Arguments{program()} + train("srun", "3");
+  const Arguments command = Arguments{program()} + train("srun", "6");
   Process second(command, variables);
   variables["SLURM_PROCID"] = variables["SLURM_LOCALID"] = "0";
   EXPECT_EQ(run_process(command, variables).exit_code, 0);
   EXPECT_EQ(second.wait().exit_code, 0);
   expect_same_run("srun", metrics("alone"));
+}
+
+// Two machines, as far as the ranks can tell; with srun's variables for one task each.
+TEST_F(MpirunTest, RanksOnSeveralMachinesMeetAtRankZero) {
+  run(train("alone", "12"));
+  Environment variables = environment();
+  variables.insert({{"WORLD_SIZE", "2"},
+                    {"LOCAL_RANK", "0"},
+                    {"LOCAL_WORLD_SIZE", "1"},
+                    {"MASTER_ADDR", "localhost"},
+                    {"MASTER_PORT", std::to_string(21000 + ::getpid() % 5000)}});
+  const Arguments command = Arguments{program()} + train("machines", "6");
+  variables["RANK"] = "1";
+  Process second(command, variables);
+  variables["RANK"] = "0";
+  const ProcessResult first = run_process(command, variables);
+  EXPECT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_EQ(second.wait().exit_code, 0);
+  expect_same_run("machines", metrics("alone"));
+}
+
+TEST_F(MpirunTest, TwoJobsShareAMachine) {
+  const auto start = [&](const std::string& output) {
+    return Arguments{"mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-np", "2",
+                     program()} +
+           train(output, "6");
+  };
+  Process first(start("first"), environment()), second(start("second"), environment());
+  EXPECT_EQ(first.wait().exit_code, 0);
+  EXPECT_EQ(second.wait().exit_code, 0);
+  expect_same_run("first", metrics("second"));
+}
+
+// mpirun's default for few ranks: each on one core.
+TEST_F(MpirunTest, ABindingToOneCoreIsWidened) {
+  if (std::thread::hardware_concurrency() < 2) GTEST_SKIP() << "this machine has one CPU";
+  const ProcessResult result = run_process(Arguments{"mpirun", "--allow-run-as-root", "--oversubscribe",
+                                                     "--bind-to", "core", "-np", "2", program()} +
+                                               train("bound", "6"),
+                                           environment());
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.err.find("bound each process to one core; widened to"), std::string::npos) << result.err;
+}
+
+// SIGUSR1 is what mpirun passes on. The run goes on where it was, bit for bit.
+TEST_F(MpirunTest, StopsWithACheckpointAndGoesOn) {
+  const auto command = [&](const std::string& output) {
+    return Arguments{"mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-np", "2",
+                     program()} +
+           train(output, "1") + Arguments{"--max_steps", "120"};
+  };
+  ASSERT_EQ(run_process(command("whole"), environment()).exit_code, 0);
+  Process stopped(command("run"), environment());
+  while (!fs::exists(scratch / "run/metrics.jsonl") || metrics("run").size() < 5) {
+    ASSERT_TRUE(stopped.running());
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  stopped.send(SIGUSR1);
+  EXPECT_EQ(stopped.wait().exit_code, 143);
+  EXPECT_FALSE(fs::exists(scratch / "run/adapter"));
+  EXPECT_EQ(run_process(command("run"), environment()).exit_code, 0);
+  EXPECT_EQ(text_of(scratch / "run/adapter/adapter_model.safetensors"),
+            text_of(scratch / "whole/adapter/adapter_model.safetensors"));
+}
+
+// Each clip is encoded by one rank.
+TEST_F(MpirunTest, EncodeSharesItsLinesOut) {
+  const fs::path cache = scratch / "codes";
+  const Arguments command = Arguments{"mpirun",
+                                      "--allow-run-as-root",
+                                      "--oversubscribe",
+                                      "--bind-to",
+                                      "none",
+                                      "-np",
+                                      "2",
+                                      program(),
+                                      "encode",
+                                      "--manifest",
+                                      demo("voice/val.jsonl"),
+                                      "--cache_dir",
+                                      cache} +
+                            demo_base();
+  const ProcessResult first = run_process(command, environment());
+  EXPECT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_NE(first.err.find("8 samples: 8 clips encoded, 0 were in the cache"), std::string::npos)
+      << first.err;
+  const ProcessResult second = run_process(command, environment());
+  EXPECT_NE(second.err.find("8 samples: 0 clips encoded, 8 were in the cache"), std::string::npos)
+      << second.err;
 }
 
 TEST_F(MpirunTest, AMistakeEndsAllRanks) {
@@ -95,6 +187,9 @@ TEST_F(MpirunTest, AMistakeEndsAllRanks) {
       mpirun(2, golden_base() + Arguments{"--train_manifest", empty, "--output_dir", scratch / "out"});
   EXPECT_NE(result.exit_code, 0);
   EXPECT_NE(result.err.find("empty.jsonl: holds no sample"), std::string::npos) << result.err;
+  std::size_t lines = 0;
+  for (const std::string& line : lines_of(result.err)) lines += line.rfind("higgs_train: ", 0) == 0 ? 1 : 0;
+  EXPECT_EQ(lines, 1u) << result.err;
   EXPECT_FALSE(fs::exists(scratch / "out"));
 }
 
