@@ -83,7 +83,7 @@ class Prefetcher {
   // Whether one more may be begun; those under way count as the average of all made so far.
   bool has_room() const {
     if (slots_.size() < 2) return true;
-    if (num_made_ == 0) return slots_.size() < workers_.size();
+    if (num_made_ == 0) return slots_.size() < static_cast<std::size_t>(options_.num_workers);
     const std::size_t average = made_bytes_ / num_made_;
     std::size_t under_way = 1;
     for (const auto& slot : slots_) under_way += slot->done ? 0 : 1;
@@ -136,7 +136,7 @@ class Prefetcher {
   std::deque<std::shared_ptr<Slot>> slots_;  // jobs under way or done, in order
   std::size_t ready_bytes_ = 0, made_bytes_ = 0, num_made_ = 0;
   bool finished_ = false, stopping_ = false;
-  std::vector<std::thread> workers_;  // last: they use what stands above
+  std::vector<std::thread> workers_;  // last: they use what stands above, and never this
 };
 
 }  // namespace higgs
