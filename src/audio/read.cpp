@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <mutex>
 #include <utility>
 
 #include "higgs/audio/waveform.h"
@@ -167,13 +168,27 @@ void check_finite(const std::vector<float>& samples, int rate, const Place& plac
                     ") is not a finite number; replace the clip");
 }
 
-Waveform read_opened(SNDFILE* handle, const SF_INFO& info, const ClipRange& range, const Place& place) {
-  if (handle == nullptr) {
-    const bool unknown = sf_error(nullptr) == SF_ERR_UNRECOGNISED_FORMAT;
+struct Opened {
+  SNDFILE* handle = nullptr;
+  int error = SF_ERR_NO_ERROR;
+};
+
+// One thread at a time: why an opening failed, libsndfile keeps in one place for the whole process.
+template <typename Open>
+Opened open_alone(const Open& open) {
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  SNDFILE* const handle = open();
+  return {handle, handle == nullptr ? sf_error(nullptr) : SF_ERR_NO_ERROR};
+}
+
+Waveform read_opened(const Opened& opened, const SF_INFO& info, const ClipRange& range, const Place& place) {
+  if (opened.handle == nullptr) {
+    const bool unknown = opened.error == SF_ERR_UNRECOGNISED_FORMAT;
     throw place.error(std::string(unknown ? "is not an audio file" : "is damaged, or of an unknown kind") +
                       "; wav, flac, ogg and mp3 are read");
   }
-  const SoundFile file(handle, info);
+  const SoundFile file(opened.handle, info);
   check_header(info, place);
   const FrameRange frames = frames_of(range, info, place);
   if (static_cast<double>(frames.count) > kMaxClipSeconds * info.samplerate) {
@@ -196,9 +211,9 @@ Waveform read_audio_file(const fs::path& path, const ClipRange& range, const std
   if (status.type() == fs::file_type::not_found) throw place.error("no such file");
   if (status.type() != fs::file_type::regular) throw place.error("is not a file that can be read");
   SF_INFO info{};
-  SNDFILE* handle = sf_open(path.c_str(), SFM_READ, &info);
-  if (handle == nullptr && sf_error(nullptr) == SF_ERR_SYSTEM) throw place.error("cannot be opened");
-  return read_opened(handle, info, range, place);
+  const Opened opened = open_alone([&] { return sf_open(path.c_str(), SFM_READ, &info); });
+  if (opened.error == SF_ERR_SYSTEM) throw place.error("cannot be opened");
+  return read_opened(opened, info, range, place);
 }
 
 Waveform read_audio_bytes(std::string_view bytes, const std::string& name, const ClipRange& range,
@@ -207,8 +222,8 @@ Waveform read_audio_bytes(std::string_view bytes, const std::string& name, const
   SF_VIRTUAL_IO io{MemoryStream::size, MemoryStream::seek, MemoryStream::read, MemoryStream::write,
                    MemoryStream::tell};
   SF_INFO info{};
-  SNDFILE* handle = sf_open_virtual(&io, SFM_READ, &info, &stream);
-  return read_opened(handle, info, range, Place(name, where));
+  const Opened opened = open_alone([&] { return sf_open_virtual(&io, SFM_READ, &info, &stream); });
+  return read_opened(opened, info, range, Place(name, where));
 }
 
 }  // namespace higgs

@@ -23,10 +23,10 @@ struct ClipRange {
 };
 
 // Reads wav, flac, ogg or mp3 at the file's own rate and mixes the channels to mono (their mean), as
-// librosa.load(path, sr=None, mono=True). UserError naming the path (and `where` = manifest:line when not
-// empty) for a missing file, no audio file, zero samples, more than `kMaxClipSeconds`, non-finite samples, or
-// a range outside the clip (its end may lie 0.1 s past the clip's, since manifests round; the rest is read,
-// as by librosa).
+// librosa.load(path, sr=None, mono=True). Safe on several threads. UserError naming the path (and `where` =
+// manifest:line when not empty) for a missing file, no audio file, zero samples, more than `kMaxClipSeconds`,
+// non-finite samples, or a range outside the clip (its end may lie 0.1 s past the clip's, since manifests
+// round; the rest is read, as by librosa).
 Waveform read_audio_file(const fs::path& path, const ClipRange& range = {}, const std::string& where = "");
 // The same from a file's bytes (`name` stands for the path in messages).
 Waveform read_audio_bytes(std::string_view bytes, const std::string& name, const ClipRange& range = {},
