@@ -5,8 +5,23 @@
 
 #include <algorithm>
 #include <fstream>
+#include <limits>
 
 namespace higgs {
+namespace {
+
+PrefetchOptions within_device(PrefetchOptions options, at::Device device) {
+  if (!device.is_cpu()) options.max_bytes = std::min(options.max_bytes, kMostAheadOnDevice);
+  return options;
+}
+
+// One stream for all copies: LibTorch keeps the memory of each stream apart.
+std::optional<c10::Stream> stream_for_copies(at::Device device) {
+  if (device.is_cpu()) return std::nullopt;
+  return c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device);
+}
+
+}  // namespace
 
 PackedBatch make_batch(const Dataset& dataset, const MicroBatch& micro, const SpecialIds& ids) {
   std::vector<const EncodedSample*> samples;
@@ -22,10 +37,12 @@ BatchLoader::BatchLoader(const Dataset& dataset, const SpecialIds& ids, const St
       planner_(planner),
       rank_(rank),
       device_(device),
+      copies_(stream_for_copies(device)),
       next_step_(first_step),
       planned_step_(first_step),
       prefetcher_(
-          options, [this] { return next_job(); }, [this](const MicroBatch& job) { return make(job); },
+          within_device(options, device), [this] { return next_job(); },
+          [this](const MicroBatch& job) { return make(job); },
           [](const Loaded& loaded) { return loaded.batch.num_bytes(); }) {}
 
 std::optional<MicroBatch> BatchLoader::next_job() {
@@ -44,11 +61,9 @@ BatchLoader::Loaded BatchLoader::make(const MicroBatch& job) const {
   if (device_.is_cpu()) return {batch, std::nullopt};
   // From pinned memory on a stream of its own: the copy runs beside the computation. The pinned memory goes
   // back to LibTorch's pool, which waits for the copy before it gives it away again.
-  const c10::impl::VirtualGuardImpl device(device_.type());
-  const c10::Stream stream = device.getStreamFromGlobalPool(device_);
-  const c10::StreamGuard guard(stream);
+  const c10::StreamGuard guard(*copies_);
   Loaded loaded{batch.pinned().to(device_, /*non_blocking=*/true), c10::Event(device_.type())};
-  loaded.ready->record(stream);
+  loaded.ready->record(*copies_);
   return loaded;
 }
 
@@ -68,13 +83,45 @@ LoadedStep BatchLoader::next() {
   return step;
 }
 
-std::size_t default_prefetch_bytes(int num_local_processes) {
+namespace {
+
+// The number at the start of a file; nothing where there is no such file, or a word.
+std::optional<std::size_t> number_in(const fs::path& path) {
+  std::ifstream file(path);
+  std::size_t number = 0;
+  return file >> number ? std::optional(number) : std::nullopt;
+}
+
+// The smallest memory limit of the cgroups that this process is in, of either version.
+std::size_t cgroup_limit(const fs::path& root) {
+  std::size_t limit = std::numeric_limits<std::size_t>::max();
+  std::ifstream file(root / "proc/self/cgroup");
+  for (std::string line; std::getline(file, line);) {  // number:controllers:path
+    const std::size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1);
+    const bool old = controllers == "memory";
+    if (!old && !controllers.empty()) continue;
+    const fs::path base = root / (old ? "sys/fs/cgroup/memory" : "sys/fs/cgroup");
+    const char* const name = old ? "memory.limit_in_bytes" : "memory.max";
+    for (fs::path group = fs::path(line.substr(second + 1)).relative_path();; group = group.parent_path()) {
+      limit = std::min(limit, number_in(base / group / name).value_or(limit));
+      if (group.empty()) break;
+    }
+  }
+  return limit;
+}
+
+}  // namespace
+
+std::size_t default_prefetch_bytes(int num_local_processes, const fs::path& root) {
   constexpr std::size_t kMiB = std::size_t{1} << 20;
   std::size_t available = 4096 * kMiB;
-  std::ifstream file("/proc/meminfo");
+  std::ifstream file(root / "proc/meminfo");
   for (std::string line; std::getline(file, line);) {
     if (line.rfind("MemAvailable:", 0) == 0) available = std::strtoull(line.c_str() + 13, nullptr, 10) * 1024;
   }
+  available = std::min(available, cgroup_limit(root));
   const std::size_t share = available / 50 / static_cast<std::size_t>(std::max(1, num_local_processes));
   return std::clamp(share, 64 * kMiB, 2048 * kMiB);
 }

@@ -15,9 +15,12 @@ struct LoadedStep {
   double imbalance = 0.0;            // StepPlan::imbalance()
 };
 
+inline constexpr std::size_t kMostAheadOnDevice = std::size_t{256} << 20;
+
 class BatchLoader {
  public:
-  // Keeps a reference to `dataset`. Steps follow from `first_step` on, to the planner's last.
+  // Keeps a reference to `dataset`. Steps follow from `first_step` on, to the planner's last. Batches ahead
+  // lie in the device's memory: on a device that isn't the CPU, at most kMostAheadOnDevice bytes of them.
   BatchLoader(const Dataset& dataset, const SpecialIds& ids, const StepPlanner& planner, int rank,
               at::Device device, const PrefetchOptions& options, std::int64_t first_step);
 
@@ -38,17 +41,19 @@ class BatchLoader {
   StepPlanner reader_, planner_;  // of the training thread, and of the loader threads
   int rank_;
   at::Device device_;
-  std::int64_t next_step_;                     // of next()
-  std::int64_t planned_step_;                  // of the loader threads
-  std::vector<MicroBatch> planned_;            // what is left of that step, last first
+  std::optional<c10::Stream> copies_;  // where batches are copied to the device, by all loader threads
+  std::int64_t next_step_;             // of next()
+  std::int64_t planned_step_;          // of the loader threads
+  std::vector<MicroBatch> planned_;    // what is left of that step, last first
   Prefetcher<MicroBatch, Loaded> prefetcher_;  // last: its threads use what stands above
 };
 
 // The batch of a micro-batch's samples, on the CPU.
 PackedBatch make_batch(const Dataset& dataset, const MicroBatch& micro, const SpecialIds& ids);
 
-// Host memory that a process may fill with batches ahead of their use: a fiftieth of what is free, shared out
-// among the machine's processes, between 64 MiB and 2 GiB.
-std::size_t default_prefetch_bytes(int num_local_processes);
+// Host memory that a process may fill with batches ahead of their use: a fiftieth of what is free or, if that
+// is less, of what the process's cgroups allow, shared out among the machine's processes, between 64 MiB and
+// 2 GiB. `root`: where /proc and /sys are.
+std::size_t default_prefetch_bytes(int num_local_processes, const fs::path& root = "/");
 
 }  // namespace higgs
