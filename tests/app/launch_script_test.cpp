@@ -187,6 +187,7 @@ TEST_F(LaunchScriptTest, CudaVisibleDevicesPicksGpus) {
   EXPECT_NE(result.err.find("'7' is none of this machine's 3 GPUs"), std::string::npos) << result.err;
   for (const char* none : {"", "-1"})
     expect_refused(dry_run({"-n", "1"}, none), "1 ranks need a GPU each, and 0");
+  expect_refused(dry_run({}, ""), "no GPU is visible (CUDA_VISIBLE_DEVICES=); give -n N and --device cpu");
 }
 
 TEST_F(LaunchScriptTest, FewerGpusThanRanksAreRefused) {
