@@ -153,6 +153,28 @@ TEST_F(LaunchScriptTest, SigtermBeforeTheRanksAreUp) {
   EXPECT_LE(metrics("early").size(), 1u) << "it went on training";
 }
 
+// One rank comes up late: a signal would kill it while the other waits for it.
+TEST_F(LaunchScriptTest, SigtermWaitsForARankThatCannotActYet) {
+  const fs::path late = write("late", R"(#!/usr/bin/env bash
+if [[ $OMPI_COMM_WORLD_RANK == 1 ]]; then
+  touch "$MARKS/waits" && sleep 2 && touch "$MARKS/starts"
+fi
+exec "$PROGRAM" "$@"
+)");
+  fs::permissions(late, fs::perms::owner_all);
+  Process job(launch({"-n", "2"}) + train("late_run", "4", "2000"),
+              variables({{"HIGGS_TRAIN", late}, {"PROGRAM", program()}, {"MARKS", scratch.path()}}));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (!fs::exists(scratch / "waits") && job.running() && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  ASSERT_TRUE(fs::exists(scratch / "waits")) << job.wait().err;
+  job.send(SIGTERM);
+  const ProcessResult result = job.wait();
+  EXPECT_EQ(result.exit_code, 143) << result.err;
+  EXPECT_TRUE(fs::exists(scratch / "starts")) << "it was killed before it could act: " << result.err;
+}
+
 TEST_F(LaunchScriptTest, AMistakeOfTheUserEndsWith2) {
   const ProcessResult result = run_process(
       launch({"-n", "2"}) + train("out", "4", "5") + Arguments{"--train_manifest", scratch / "none.jsonl"},
