@@ -33,52 +33,59 @@ BatchLoader::BatchLoader(const Dataset& dataset, const SpecialIds& ids, const St
                          at::Device device, const PrefetchOptions& options, std::int64_t first_step)
     : dataset_(dataset),
       ids_(ids),
-      reader_(planner),
       planner_(planner),
+      planned_step_(first_step),
       rank_(rank),
       device_(device),
       copies_(stream_for_copies(device)),
-      next_step_(first_step),
-      planned_step_(first_step),
       prefetcher_(
           within_device(options, device), [this] { return next_job(); },
-          [this](const MicroBatch& job) { return make(job); },
-          [](const Loaded& loaded) { return loaded.batch.num_bytes(); }) {}
+          [this](const Job& job) { return make(job); },
+          [](const Loaded& loaded) { return loaded.batch ? loaded.batch->num_bytes() : 0; }) {}
 
-std::optional<MicroBatch> BatchLoader::next_job() {
-  while (planned_.empty()) {
+std::optional<BatchLoader::Job> BatchLoader::next_job() {
+  if (planned_.empty()) {
     if (planned_step_ == planner_.total_steps()) return std::nullopt;
-    planned_ = std::move(planner_.plan(planned_step_++).ranks[static_cast<std::size_t>(rank_)]);
+    StepPlan plan = planner_.plan(planned_step_++);
+    for (MicroBatch& micro : plan.ranks[static_cast<std::size_t>(rank_)]) {
+      planned_.push_back({std::move(micro), plan.imbalance(), false});
+    }
+    if (planned_.empty()) planned_.push_back({std::nullopt, plan.imbalance(), false});
+    planned_.back().ends_step = true;
     std::reverse(planned_.begin(), planned_.end());
   }
-  MicroBatch job = std::move(planned_.back());
+  Job job = std::move(planned_.back());
   planned_.pop_back();
   return job;
 }
 
-BatchLoader::Loaded BatchLoader::make(const MicroBatch& job) const {
-  const PackedBatch batch = make_batch(dataset_, job, ids_);
-  if (device_.is_cpu()) return {batch, std::nullopt};
+BatchLoader::Loaded BatchLoader::make(const Job& job) const {
+  Loaded loaded{std::nullopt, std::nullopt, job.imbalance, job.ends_step};
+  if (!job.micro) return loaded;
+  loaded.batch = make_batch(dataset_, *job.micro, ids_);
+  if (device_.is_cpu()) return loaded;
   // From pinned memory on a stream of its own: the copy runs beside the computation. The pinned memory goes
   // back to LibTorch's pool, which waits for the copy before it gives it away again.
   const c10::StreamGuard guard(*copies_);
-  Loaded loaded{batch.pinned().to(device_, /*non_blocking=*/true), c10::Event(device_.type())};
+  loaded.batch = loaded.batch->pinned().to(device_, /*non_blocking=*/true);
+  loaded.ready.emplace(device_.type());
   loaded.ready->record(*copies_);
   return loaded;
 }
 
 LoadedStep BatchLoader::next() {
-  const StepPlan plan = reader_.plan(next_step_++);
   LoadedStep step;
-  step.imbalance = plan.imbalance();
-  for (std::size_t i = 0; i < plan.ranks[static_cast<std::size_t>(rank_)].size(); ++i) {
+  for (bool ends = false; !ends;) {
     Loaded loaded = prefetcher_.next();
+    ends = loaded.ends_step;
+    step.imbalance = loaded.imbalance;
+    if (!loaded.batch) continue;
     if (loaded.ready) {
       const c10::Stream current = c10::impl::VirtualGuardImpl(device_.type()).getStream(device_);
       loaded.ready->block(current);
-      loaded.batch.used_on(current);
+      loaded.batch->used_on(current);
     }
-    step.batches.push_back(std::move(loaded.batch));
+    step.batches.push_back(std::move(*loaded.batch));
   }
   return step;
 }

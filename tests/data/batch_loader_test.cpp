@@ -8,26 +8,15 @@
 #include <memory>
 #include <numeric>
 
-#include "fake_tokenizer.h"
+#include "dataset_case.h"
 #include "higgs/audio/waveform.h"
 #include "support/paths.h"
 
 namespace higgs {
 namespace {
 
-class BatchLoaderTest : public ::testing::Test {
+class BatchLoaderTest : public test::DatasetCase {
  protected:
-  BatchLoaderTest()
-      : store([]() -> std::unique_ptr<AudioTokenizer> { throw UserError("no codec"); }, "", 8, 1024) {
-    ids.audio_in = tokenizer.id_of("<|AUDIO|>");
-    ids.audio_out = tokenizer.id_of("<|AUDIO_OUT|>");
-    ids.num_codebooks = 8;
-    ids.codebook_size = 1024;
-    ids.stream_bos = 1024;
-    ids.stream_eos = 1025;
-    fs::copy_file(test::golden("e2e/codes/c0.safetensors"), folder / "c0.safetensors");
-  }
-
   static std::string turn(const std::string& role, const std::string& content) {
     return R"({"role":")" + role + R"(","content":)" + content + "}";
   }
@@ -44,16 +33,6 @@ class BatchLoaderTest : public ::testing::Test {
     }
     return load(lines);
   }
-
-  Dataset load(const std::string& lines) {
-    write_file_atomically(folder / "m.jsonl", lines);
-    return Dataset::load(folder / "m.jsonl", tokenizer, store, ids, {});
-  }
-
-  test::TemporaryFolder folder;
-  test::FakeTokenizer tokenizer;
-  CodeStore store;
-  SpecialIds ids;
 };
 
 // Every tensor, bit for bit.
@@ -167,6 +146,24 @@ TEST_F(BatchLoaderTest, HeardClipsAreTheSameFromSeveralThreads) {
       ASSERT_TRUE(loaded.batches[i].audio_features.defined());
       expect_equal(loaded.batches[i], make_batch(dataset, plan.ranks[0][i], ids));
     }
+  }
+}
+
+// A rank may have no sample in the last step; it takes part all the same.
+TEST_F(BatchLoaderTest, AStepWithoutSamplesIsAStep) {
+  const Dataset dataset = texts(6);
+  StepPlanner planner(dataset.lengths(), 0, {1, 1, 4}, 6);
+  ASSERT_EQ(planner.total_steps(), 2);
+  for (const int workers : {0, 2}) {
+    std::size_t last = 0;
+    for (int rank = 0; rank < 4; ++rank) {
+      BatchLoader loader(dataset, ids, planner, rank, at::kCPU, {workers, 1 << 20}, 0);
+      EXPECT_EQ(loader.next().batches.size(), 1u);
+      const LoadedStep step = loader.next();
+      EXPECT_NEAR(step.imbalance, planner.plan(1).imbalance(), 1e-12);
+      last += step.batches.size();
+    }
+    EXPECT_EQ(last, 2u);
   }
 }
 

@@ -2,41 +2,20 @@
 
 #include <gtest/gtest.h>
 
-#include "fake_tokenizer.h"
+#include "dataset_case.h"
 #include "higgs/data/prompt.h"
 #include "support/paths.h"
 
 namespace higgs {
 namespace {
 
-class DatasetTest : public ::testing::Test {
+class DatasetTest : public test::DatasetCase {
  protected:
-  DatasetTest()
-      : store([]() -> std::unique_ptr<AudioTokenizer> { throw UserError("no codec"); }, "", 8, 1024) {
-    ids.audio_in = tokenizer.id_of("<|AUDIO|>");
-    ids.audio_out = tokenizer.id_of("<|AUDIO_OUT|>");
-    ids.num_codebooks = 8;
-    ids.codebook_size = 1024;
-    ids.stream_bos = 1024;
-    ids.stream_eos = 1025;
-    fs::copy_file(test::golden("e2e/codes/c0.safetensors"), folder / "c0.safetensors");
-  }
-
   std::string line(const std::string& system, const std::string& text, const std::string& clip) {
     return R"({"messages":[{"role":"system","content":")" + system + R"("},{"role":"user","content":")" +
            text + R"("},{"role":"assistant","content":{"type":"audio","audio_url":")" + clip + R"("}}]})" +
            "\n";
   }
-
-  Dataset load(const std::string& lines, const DatasetOptions& options = {}) {
-    write_file_atomically(folder / "m.jsonl", lines);
-    return Dataset::load(folder / "m.jsonl", tokenizer, store, ids, options);
-  }
-
-  test::TemporaryFolder folder;
-  test::FakeTokenizer tokenizer;
-  CodeStore store;
-  SpecialIds ids;
 };
 
 TEST_F(DatasetTest, ABadLineStopsEverythingUnlessItIsToBeSkipped) {

@@ -29,23 +29,30 @@ class BatchLoader {
   double waited_seconds() const { return prefetcher_.waited_seconds(); }
 
  private:
-  struct Loaded {
-    PackedBatch batch;
-    std::optional<c10::Event> ready;  // on a device: when its copy is there
+  struct Job {
+    std::optional<MicroBatch> micro;  // none: this rank has no sample in the step
+    double imbalance = 0.0;           // of the step
+    bool ends_step = false;
   };
-  std::optional<MicroBatch> next_job();
-  Loaded make(const MicroBatch& job) const;
+  struct Loaded {
+    std::optional<PackedBatch> batch;
+    std::optional<c10::Event> ready;  // on a device: when its copy is there
+    double imbalance = 0.0;
+    bool ends_step = false;
+  };
+  std::optional<Job> next_job();
+  Loaded make(const Job& job) const;
 
   const Dataset& dataset_;
   SpecialIds ids_;
-  StepPlanner reader_, planner_;  // of the training thread, and of the loader threads
+  // Used by the loader threads, one at a time:
+  StepPlanner planner_;
+  std::int64_t planned_step_;
+  std::vector<Job> planned_;  // what is left of that step, last first
   int rank_;
   at::Device device_;
-  std::optional<c10::Stream> copies_;  // where batches are copied to the device, by all loader threads
-  std::int64_t next_step_;             // of next()
-  std::int64_t planned_step_;          // of the loader threads
-  std::vector<MicroBatch> planned_;    // what is left of that step, last first
-  Prefetcher<MicroBatch, Loaded> prefetcher_;  // last: its threads use what stands above
+  std::optional<c10::Stream> copies_;   // where batches are copied to the device, by all loader threads
+  Prefetcher<Job, Loaded> prefetcher_;  // last: its threads use what stands above
 };
 
 // The batch of a micro-batch's samples, on the CPU.
