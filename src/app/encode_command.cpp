@@ -15,7 +15,7 @@ int encode(const BaseOptions& options, const std::string& manifest, bool skip_ba
   BaseModel base(options, ranks.launch().local_rank);
   const EncodedCount count = encode_together(manifest, base, ranks, [&](const UserError& error) {
     if (!skip_bad_samples) throw error;
-    log::warn(std::string(error.what()) + "; skipped");
+    log::error(std::string(error.what()) + "; skipped");  // the other ranks don't see this line
   });
   if (count.lines == 0) throw UserError(manifest + ": no usable sample is left");
   log::info(std::to_string(count.lines) + " samples: " + std::to_string(count.encoded) + " clips encoded, " +

@@ -1,7 +1,6 @@
 #include "shared_encoding.h"
 
 #include <ATen/ops/tensor.h>
-#include <unistd.h>
 
 #include "higgs/base/log.h"
 #include "higgs/data/manifest.h"
@@ -25,12 +24,6 @@ std::size_t encode_pass(const std::string& counter, const std::string& manifest,
       encode_lines(manifest, base.tokenizer(), base.codes(), base.ids(), next_line, on_bad_line);
   ranks.barrier();
   return num_good;
-}
-
-std::string host_name() {
-  char name[256] = "";
-  ::gethostname(name, sizeof name - 1);
-  return name;
 }
 
 }  // namespace

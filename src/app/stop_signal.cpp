@@ -44,7 +44,8 @@ bool stop_requested() {
 }
 
 void stop_if_requested() {
-  if (stop_requested()) throw Stopped("before there was anything to save; what was encoded stays in the cache");
+  if (stop_requested())
+    throw Stopped("before there was anything to save; what was encoded stays in the cache");
 }
 
 }  // namespace higgs

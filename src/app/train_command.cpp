@@ -162,11 +162,9 @@ void check_same_everywhere(const Data& data, const FlagTable& table, Collective&
   Hasher hasher;
   hasher.update(std::string_view(table.to_toml())).update(std::string_view(data.training.fingerprint()));
   if (data.validation) hasher.update(std::string_view(data.validation->fingerprint()));
-  const std::vector<std::uint64_t> all = ranks.gather(std::stoull(hasher.hex().substr(0, 15), nullptr, 16));
-  for (std::size_t rank = 1; rank < all.size(); ++rank) {
-    if (all[rank] == all[0]) continue;
+  if (const auto rank = ranks.first_unlike_zero(hasher.hex())) {
     throw UserError(
-        "rank " + std::to_string(rank) +
+        "rank " + std::to_string(*rank) +
         " has other settings or other training data than rank 0; every machine needs the same flags, "
         "manifests and clips");
   }

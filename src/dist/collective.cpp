@@ -15,8 +15,8 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
-#include "higgs/dist/watch.h"
 #include "higgs/dist/nccl.h"
+#include "higgs/dist/watch.h"
 
 namespace higgs {
 namespace {
@@ -28,12 +28,6 @@ constexpr std::chrono::hours kForever(24 * 365);
 std::string first_line(const std::exception& error) {
   const std::string text = error.what();
   return text.substr(0, text.find('\n'));
-}
-
-std::string host_name() {
-  char name[256] = "";
-  ::gethostname(name, sizeof name - 1);
-  return *name != '\0' ? name : "unknown";
 }
 
 std::string random_key() {
@@ -70,8 +64,9 @@ std::shared_ptr<::gloo::transport::Device> gloo_device(const LaunchInfo& launch)
     return Gloo::createDeviceForInterface(interface);
   const std::string own = launch.single_node() ? "127.0.0.1" : address_towards(launch.master_address);
   // Rank 0 may know itself by a loopback name, which would be no use to other machines.
-  const bool far = launch.master_address != "localhost" && launch.master_address.rfind("127.", 0) != 0;
-  if (own.empty() || (far && own.rfind("127.", 0) == 0)) return Gloo::createDefaultDevice();
+  if (own.empty() || (is_loopback(own) && !launch.single_node() && !is_loopback(launch.master_address))) {
+    return Gloo::createDefaultDevice();
+  }
   return Gloo::createDeviceForHostname(own);
 }
 
@@ -136,7 +131,9 @@ void Collective::Impl::join_watch(const LaunchInfo& launch, std::int64_t seconds
   // The lowest rank that is left on a machine speaks for it.
   options.speaks_for_node =
       launch.local_rank == 0 || (launch.local_rank == 1 && options.host_of_zero == options.host);
-  watch = std::make_unique<Watch>(options, launch.master_address, port, static_cast<double>(seconds));
+  // On one machine rank 0 listens on the loopback, whatever name the machine has.
+  const std::string address = launch.single_node() ? "127.0.0.1" : launch.master_address;
+  watch = std::make_unique<Watch>(options, address, port, static_cast<double>(seconds));
 }
 
 void Collective::Impl::join_gloo(const LaunchInfo& launch) {
@@ -176,16 +173,16 @@ void Collective::together(const char* what, const Work& work) {
 }
 
 void Collective::use_device(at::Device device) {
-  if (!device.is_cuda()) return;
-  if (!impl_) return;
+  if (!impl_ || !device.is_cuda()) return;
   std::string id = rank() == 0 ? Nccl::make_id() : "";
   id = broadcast(id);
-  together("NCCL's start", [&] {
-    impl_->nccl = std::make_unique<Nccl>(id, rank(), world_size(), device);
-    at::Tensor one = at::zeros({1}, at::TensorOptions(at::kFloat).device(device)).add_(1.0);
-    impl_->nccl->sum(one);
-    HIGGS_ASSERT(one.item<float>() == static_cast<float>(world_size()));
-  });
+  // Not together(): what NCCL says here (two ranks on one GPU, say) is a cause, not another rank's end.
+  impl_->watch->waiting(true);
+  impl_->nccl = std::make_unique<Nccl>(id, rank(), world_size(), device);
+  at::Tensor one = at::zeros({1}, at::TensorOptions(at::kFloat).device(device)).add_(1.0);
+  impl_->nccl->sum(one);
+  HIGGS_ASSERT(one.item<float>() == static_cast<float>(world_size()));
+  impl_->watch->waiting(false);
 }
 
 void Collective::sum(at::Tensor& tensor) {
@@ -224,15 +221,16 @@ std::string Collective::broadcast(std::string text) {
   return text;
 }
 
-std::vector<std::uint64_t> Collective::gather(std::uint64_t value) {
-  std::vector<std::uint64_t> all(static_cast<std::size_t>(world_size()), value);
-  at::Tensor slots = at::zeros({world_size()}, at::kLong);
-  slots.mutable_data_ptr<std::int64_t>()[rank()] = static_cast<std::int64_t>(value);
-  sum(slots);
-  if (!impl_) return all;
-  const std::int64_t* values = slots.const_data_ptr<std::int64_t>();
-  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::uint64_t>(values[i]);
-  return all;
+std::optional<int> Collective::first_unlike_zero(const std::string& hash) {
+  if (!impl_) return std::nullopt;
+  at::Tensor words = at::zeros({world_size()}, at::kLong);
+  auto* values = words.mutable_data_ptr<std::int64_t>();
+  values[rank()] = std::stoll(hash.substr(0, 15), nullptr, 16);
+  sum(words);
+  for (int i = 1; i < world_size(); ++i) {
+    if (values[i] != values[0]) return i;
+  }
+  return std::nullopt;
 }
 
 void Collective::barrier() {
@@ -260,10 +258,6 @@ void Collective::at(std::int64_t step, const char* phase) {
 
 void Collective::progress() {
   if (impl_) impl_->watch->progress();
-}
-
-void Collective::set_timeout(std::int64_t seconds) {
-  if (impl_) impl_->watch->set_timeout(static_cast<double>(seconds));
 }
 
 void Collective::fail(int exit_code, const std::string& text, bool secondary) {

@@ -1,5 +1,7 @@
 #include "higgs/dist/launch.h"
 
+#include <unistd.h>
+
 #include <cstdlib>
 
 #include "higgs/base/error.h"
@@ -64,10 +66,6 @@ int port_of_job(const std::string& job) {
   std::uint32_t hash = 2166136261u;
   for (const char c : job) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
   return 20000 + static_cast<int>(hash % 12000u);
-}
-
-bool is_loopback(const std::string& address) {
-  return address == "localhost" || address == "::1" || address.rfind("127.", 0) == 0;
 }
 
 void check_consistent(const LaunchInfo& info, const Launcher& launcher) {
@@ -211,6 +209,16 @@ void find_master(const Lookup& get, LaunchInfo& info) {
 }
 
 }  // namespace
+
+bool is_loopback(const std::string& address) {
+  return address == "localhost" || address == "::1" || address.rfind("127.", 0) == 0;
+}
+
+std::string host_name() {
+  char name[256] = "";
+  ::gethostname(name, sizeof name - 1);
+  return *name != '\0' ? name : "unknown";
+}
 
 LaunchInfo read_launch(const Lookup& get) {
   auto info = read_ranks(get);

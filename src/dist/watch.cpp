@@ -124,11 +124,6 @@ void Watch::waiting(bool for_others) {
   wake();
 }
 
-void Watch::set_timeout(double seconds) {
-  const std::lock_guard lock(mutex_);
-  options_.timeout = seconds;
-}
-
 void Watch::fail(int exit_code, const std::string& text, bool secondary) {
   std::unique_lock lock(mutex_);
   if (!request_) {

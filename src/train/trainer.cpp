@@ -118,11 +118,9 @@ void Trainer::check_replicas() {
                                .update(std::as_bytes(std::span(host.const_data_ptr<float>(),
                                                                static_cast<std::size_t>(host.numel()))))
                                .hex();
-  const std::vector<std::uint64_t> all = ranks_.gather(std::stoull(hash.substr(0, 15), nullptr, 16));
-  for (std::size_t rank = 1; rank < all.size(); ++rank) {
-    if (all[rank] == all[0]) continue;
+  if (const auto rank = ranks_.first_unlike_zero(hash)) {
     throw RunError(
-        "step " + std::to_string(step_) + ": the adapter of rank " + std::to_string(rank) +
+        "step " + std::to_string(step_) + ": the adapter of rank " + std::to_string(*rank) +
         " is no longer rank 0's, bit for bit (faulty memory, or machines that differ?); resume from "
         "the last checkpoint");
   }

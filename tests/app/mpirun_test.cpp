@@ -82,7 +82,9 @@ TEST_F(MpirunTest, TheDocumentedLaunchLineRuns) {
 TEST_F(MpirunTest, ProcessesStartedWithSlurmsVariablesJoin) {
   run(train("alone", "12"));
   Environment variables = environment();
-  variables.insert({{"SLURM_NTASKS", "2"}, {"SLURM_JOB_ID", std::to_string(::getpid())}});
+  // An address that isn't the one ranks of one machine listen on, as a host's own name may be.
+  variables.insert(
+      {{"SLURM_NTASKS", "2"}, {"SLURM_JOB_ID", std::to_string(::getpid())}, {"MASTER_ADDR", "127.0.0.2"}});
   variables["SLURM_PROCID"] = variables["SLURM_LOCALID"] = "1";
   const Arguments command = Arguments{program()} + train("srun", "6");
   Process second(command, variables);

@@ -6,8 +6,8 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
-#include <vector>
 
 #include "higgs/base/error.h"
 #include "higgs/dist/launch.h"
@@ -42,8 +42,8 @@ class Collective {
   // Replaces `tensor` by rank 0's. Any device; goes through host memory.
   void broadcast(at::Tensor& tensor);
   std::string broadcast(std::string text);
-  // Every rank's value, in order of rank.
-  std::vector<std::uint64_t> gather(std::uint64_t value);
+  // The first rank whose hash (Hasher::hex()) isn't rank 0's; the same answer on all.
+  std::optional<int> first_unlike_zero(const std::string& hash);
   void barrier();
   // True on all when it is on one.
   bool any(bool flag);
@@ -53,7 +53,6 @@ class Collective {
   // For the watch: see watch.h. Waiting for others is noted by the collectives themselves.
   void at(std::int64_t step, const char* phase);
   void progress();
-  void set_timeout(std::int64_t seconds);
   // Ends the job (watch.h). With one process there is nothing to end: throws RunError.
   [[noreturn]] void fail(int exit_code, const std::string& text, bool secondary);
 

@@ -22,6 +22,11 @@ struct LaunchInfo {
   bool single_node() const { return local_size == world_size; }
 };
 
+// Whether an address names this machine to itself only.
+bool is_loopback(const std::string& address);
+// This machine's name, in messages.
+std::string host_name();
+
 // Understands torchrun, RANK and WORLD_SIZE set by hand, Open MPI (also under SLURM), other PMI launchers and
 // SLURM's srun. On one machine nothing else is needed: the address is the loopback's, the port follows from
 // the job. On several, the address is MASTER_ADDR, or the first host of SLURM's list. `get` looks a variable

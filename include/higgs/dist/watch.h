@@ -45,7 +45,6 @@ class Watch {
   void at(std::int64_t step, const char* phase);
   void progress();  // work goes on
   void waiting(bool for_others);
-  void set_timeout(double seconds);
 
   // Ends the whole job with this rank's failure; the process ends in here, without any clean-up, since other
   // threads may be blocked for good. `secondary`: this rank only
