@@ -48,6 +48,22 @@ Ending ending_of(const std::exception_ptr& error) {
   }
 }
 
+bool is_out_of_memory(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::bad_alloc&) {
+    return true;
+  } catch (const UserError&) {
+    return false;
+  } catch (const RunError&) {
+    return false;
+  } catch (const std::exception& e) {
+    return says_out_of_memory(first_line(e.what()));
+  } catch (...) {
+    return false;
+  }
+}
+
 const char* ending_word(int exit_code) {
   return exit_code == 2 ? "error" : exit_code == 143 ? "stopped" : "failed";
 }

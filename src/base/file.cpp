@@ -7,6 +7,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <limits>
+#include <vector>
 
 #include "higgs/base/error.h"
 
@@ -44,9 +46,8 @@ void write_all(int fd, std::string_view bytes, const fs::path& path) {
   }
 }
 
-}  // namespace
-
-std::string read_file(const fs::path& path, std::size_t max_bytes) {
+void read_in_pieces(const fs::path& path, std::size_t max_bytes,
+                    const std::function<void(std::span<const std::byte>)>& take) {
   Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.fd < 0) throw UserError(path.string() + ": cannot be opened: " + cause());
   const auto status = regular_file_status(file.fd, path);
@@ -54,17 +55,30 @@ std::string read_file(const fs::path& path, std::size_t max_bytes) {
     throw UserError(path.string() + ": " + std::to_string(status.st_size) + " bytes, more than the " +
                     std::to_string(max_bytes) + " allowed here");
   }
-  std::string bytes;
-  char buffer[1 << 16];
-  for (;;) {
-    const ssize_t n = ::read(file.fd, buffer, sizeof buffer);
+  std::vector<std::byte> buffer(std::size_t{1} << 18);
+  for (std::size_t total = 0;;) {
+    const ssize_t n = ::read(file.fd, buffer.data(), buffer.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) throw UserError(path.string() + ": cannot be read: " + cause());
-    if (n == 0) return bytes;
-    bytes.append(buffer, static_cast<std::size_t>(n));
-    if (bytes.size() > max_bytes)
-      throw UserError(path.string() + ": grows while it is read, or is too large");
+    if (n == 0) return;
+    total += static_cast<std::size_t>(n);
+    if (total > max_bytes) throw UserError(path.string() + ": grows while it is read, or is too large");
+    take(std::span(buffer).first(static_cast<std::size_t>(n)));
   }
+}
+
+}  // namespace
+
+std::string read_file(const fs::path& path, std::size_t max_bytes) {
+  std::string bytes;
+  read_in_pieces(path, max_bytes, [&](std::span<const std::byte> piece) {
+    bytes.append(reinterpret_cast<const char*>(piece.data()), piece.size());
+  });
+  return bytes;
+}
+
+void read_in_pieces(const fs::path& path, const std::function<void(std::span<const std::byte>)>& take) {
+  read_in_pieces(path, std::numeric_limits<std::size_t>::max(), take);
 }
 
 MappedFile::MappedFile(const fs::path& path) : path_(path) {
@@ -118,7 +132,11 @@ void check_can_hold_files(const fs::path& folder, const std::string& flag) {
 
 void make_writable_folder(const fs::path& folder) {
   std::error_code error;
-  fs::create_directories(folder, error);
+  if (fs::create_directories(folder, error)) {
+    // Its name is in the parent, and that is where a crash of the machine would lose it.
+    const fs::path parent = fs::absolute(folder).lexically_normal().parent_path();
+    if (::access(parent.c_str(), R_OK) == 0) sync_folder(parent);
+  }
   if (error || !fs::is_directory(folder)) {
     throw UserError(folder.string() + ": cannot be made: " + (error ? error.message() : "it is a file") +
                     "; give another folder");

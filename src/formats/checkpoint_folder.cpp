@@ -12,9 +12,11 @@ namespace {
 
 constexpr const char* kManifest = "MANIFEST.json";
 
+// Read, not mapped: what the disk can't give back is an error then, not a signal.
 std::string hash_file(const fs::path& path) {
-  const MappedFile file(path);
-  return Hasher().update(file.bytes()).hex();
+  Hasher hasher;
+  read_in_pieces(path, [&](std::span<const std::byte> piece) { hasher.update(piece); });
+  return hasher.hex();
 }
 
 }  // namespace
@@ -29,9 +31,7 @@ void CheckpointWriter::commit() {
   }
   write_file_atomically(folder() / kManifest,
                         nlohmann::ordered_json{{"format", 1}, {"files", files}}.dump(2) + "\n");
-  std::error_code error;
-  fs::remove_all(final_, error);
-  staged_.commit();
+  staged_.commit_over();
 }
 
 std::optional<std::string> checkpoint_fault(const fs::path& folder) {
@@ -40,11 +40,12 @@ std::optional<std::string> checkpoint_fault(const fs::path& folder) {
     if (!fs::exists(manifest)) return "has no MANIFEST.json: it was never finished";
     const Json document = read_json_file(manifest);
     const JsonObject files = JsonObject(document, manifest.string()).object("files");
+    if (files.json().empty()) return "MANIFEST.json lists no files";
     for (const auto& [name, entry] : files.json().items()) {
       const JsonObject fields = files.object(name);
       if (fs::path(name).filename() != fs::path(name)) return "MANIFEST.json names '" + name + "'";
       const fs::path path = folder / name;
-      if (!fs::exists(path)) return name + " is missing";
+      if (!fs::is_regular_file(path)) return name + " is missing";
       if (static_cast<std::int64_t>(fs::file_size(path)) != fields.integer("size"))
         return name + " has another size";
       if (hash_file(path) != fields.string("xxh3_128")) return name + " has other bytes than were written";

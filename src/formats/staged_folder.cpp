@@ -1,8 +1,12 @@
 #include "higgs/formats/staged_folder.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <vector>
 
 #include "higgs/base/error.h"
 
@@ -31,6 +35,22 @@ void check_is_new_folder(const fs::path& folder, const std::string& flag) {
   }
 }
 
+void remove_unfinished(const fs::path& folder) {
+  const auto is_unfinished = [](const std::string& name) {
+    if (name.rfind(".tmp-", 0) == 0) return true;
+    const std::size_t at = name.rfind(".tmp.");
+    return at != std::string::npos && at + 5 < name.size() &&
+           std::all_of(name.begin() + static_cast<std::ptrdiff_t>(at) + 5, name.end(),
+                       [](char c) { return c >= '0' && c <= '9'; });
+  };
+  std::error_code error;
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (is_unfinished(entry.path().filename().string())) found.push_back(entry.path());
+  }
+  for (const fs::path& path : found) fs::remove_all(path, error);
+}
+
 void check_disk_space(const fs::path& folder, std::uint64_t bytes) {
   fs::path existing = without_slash(folder);
   std::error_code error;
@@ -55,13 +75,39 @@ StagedFolder::~StagedFolder() {
   fs::remove_all(staged_, ignored);
 }
 
-void StagedFolder::commit() {
-  sync_folder(staged_);
+void StagedFolder::put_in_place() {
   std::error_code error;
   fs::rename(staged_, final_, error);
   if (error) throw RunError(final_.string() + ": cannot be put in place: " + error.message());
+}
+
+void StagedFolder::commit() {
+  sync_folder(staged_);
+  put_in_place();
   committed_ = true;
   sync_folder(final_.parent_path());
+}
+
+void StagedFolder::commit_over() {
+  std::error_code error;
+  if (!fs::exists(fs::symlink_status(final_, error))) return commit();
+  sync_folder(staged_);
+  if (::renameat2(AT_FDCWD, staged_.c_str(), AT_FDCWD, final_.c_str(), RENAME_EXCHANGE) != 0) {
+    // Not every file system can exchange two names: then the old folder steps aside for a moment.
+    const fs::path aside = staged_.string() + ".old";
+    fs::rename(final_, aside, error);
+    if (error) throw RunError(final_.string() + ": cannot be replaced: " + error.message());
+    try {
+      put_in_place();
+    } catch (const RunError&) {
+      fs::rename(aside, final_, error);
+      throw;
+    }
+    staged_ = aside;
+  }
+  sync_folder(final_.parent_path());
+  fs::remove_all(staged_, error);  // what can't be removed now is at the next start
+  committed_ = true;
 }
 
 }  // namespace higgs

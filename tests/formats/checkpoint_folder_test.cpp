@@ -46,6 +46,27 @@ TEST_F(CheckpointFolder, ReplacesAnOlderOne) {
   EXPECT_EQ(fault("step-000001"), "");
 }
 
+TEST_F(CheckpointFolder, LeavesNothingOfTheOneItReplaces) {
+  save("step-000001", "old");
+  save("step-000001", "newer");
+  EXPECT_EQ(snapshot(folder.path()).size(), 4u);
+}
+
+TEST_F(CheckpointFolder, WhatKilledProcessesLeftIsRemovedAndNothingElse) {
+  save("step-000001", "content");
+  fs::create_directory(folder / ".tmp-step-000002.77");
+  write_text(folder / ".tmp-step-000002.77/a.bin", "half");
+  write_text(folder / "metrics.jsonl.tmp.4711", "half");
+  for (const char* other : {"notes.tmp.txt", "a.tmp", ".tmp.", "x.tmp.", "tmp-1"})
+    write_text(folder / other, "mine");
+  remove_unfinished(folder.path());
+  EXPECT_FALSE(fs::exists(folder / ".tmp-step-000002.77"));
+  EXPECT_FALSE(fs::exists(folder / "metrics.jsonl.tmp.4711"));
+  EXPECT_EQ(fault("step-000001"), "");
+  EXPECT_EQ(snapshot(folder.path()).size(), 4u + 5u);
+  EXPECT_NO_THROW(remove_unfinished(folder / "none"));
+}
+
 TEST_F(CheckpointFolder, SaysWhatIsWrong) {
   const fs::path file = folder / "x" / "a.bin";
   save("x", "content");
@@ -62,8 +83,8 @@ TEST_F(CheckpointFolder, SaysWhatIsWrong) {
 TEST_F(CheckpointFolder, TakesABadManifestForAFault) {
   save("x", "content");
   for (const char* text :
-       {"", "{", "[]", "{}", R"({"files": 3})", R"({"files": {"a.bin": {}}})", R"({"files": {"a.bin": 7}})",
-        R"({"files": {"../../etc/passwd": {"size": 1, "xxh3_128": ""}}})"}) {
+       {"", "{", "[]", "{}", R"({"files": 3})", R"({"files": {}})", R"({"files": {"a.bin": {}}})",
+        R"({"files": {"a.bin": 7}})", R"({"files": {"../../etc/passwd": {"size": 1, "xxh3_128": ""}}})"}) {
     write_text(folder / "x" / "MANIFEST.json", text);
     EXPECT_NE(fault("x"), "") << text;
   }

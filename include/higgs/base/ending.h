@@ -13,6 +13,9 @@ struct Ending {
 
 Ending ending_of(const std::exception_ptr& error);
 
+// Whether it says that memory ran out, the host's or a GPU's, in LibTorch's words or C++'s.
+bool is_out_of_memory(const std::exception_ptr& error);
+
 // What stands behind "higgs_train: " for that code.
 const char* ending_word(int exit_code);
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -15,6 +16,9 @@ namespace fs = std::filesystem;
 
 // The whole file as bytes. UserError naming the path when it can't be read, or is larger than `max_bytes`.
 std::string read_file(const fs::path& path, std::size_t max_bytes = std::size_t{1} << 30);
+
+// The whole file, piece after piece. UserError naming the path when it can't be read.
+void read_in_pieces(const fs::path& path, const std::function<void(std::span<const std::byte>)>& take);
 
 // A read-only mapping of a whole file, shared with the page cache. UserError when it can't be opened.
 class MappedFile {

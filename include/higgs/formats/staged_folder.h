@@ -9,6 +9,10 @@ namespace higgs {
 // UserError, `flag` in front, when `folder` is there and isn't an empty folder.
 void check_is_new_folder(const fs::path& folder, const std::string& flag);
 
+// Removes from `folder` what processes that were killed have left of folders and files that they were writing
+// (".tmp-NAME.PID", "NAME.tmp.PID"). Only for a folder that no other process writes to.
+void remove_unfinished(const fs::path& folder);
+
 // RunError when the file system that will hold `folder` has less than `bytes` free.
 void check_disk_space(const fs::path& folder, std::uint64_t bytes);
 
@@ -23,8 +27,11 @@ class StagedFolder {
   const fs::path& path() const { return staged_; }  // write the files here
   // Puts it in place; an empty folder there gives way. RunError.
   void commit();
+  // The same where a folder may be there already: from one moment to the next it is the new one.
+  void commit_over();
 
  private:
+  void put_in_place();
   fs::path final_, staged_;
   bool committed_ = false;
 };
