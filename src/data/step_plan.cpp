@@ -55,22 +55,29 @@ std::vector<std::vector<std::int64_t>> share_by_tokens(std::span<const std::int6
 }
 
 StepPlanner::StepPlanner(std::vector<std::int64_t> lengths, std::uint64_t seed, const SplitOptions& options,
-                         std::int64_t total_samples)
+                         std::int64_t total_samples, const StepOrigin& origin)
     : lengths_(std::move(lengths)),
       sampler_(lengths_.size(), seed),
       options_(options),
-      total_samples_(total_samples) {
+      total_samples_(total_samples),
+      origin_(origin) {
   HIGGS_ASSERT(options.samples_per_step() > 0 && total_samples > 0);
 }
 
 std::int64_t StepPlanner::total_steps() const {
-  return (total_samples_ + options_.samples_per_step() - 1) / options_.samples_per_step();
+  const std::int64_t left = std::max<std::int64_t>(total_samples_ - origin_.samples, 0);
+  return origin_.step + (left + options_.samples_per_step() - 1) / options_.samples_per_step();
+}
+
+std::int64_t StepPlanner::samples_before(std::int64_t step) const {
+  HIGGS_ASSERT(step >= origin_.step);
+  const std::int64_t drawn = origin_.samples + (step - origin_.step) * options_.samples_per_step();
+  return std::min(drawn, std::max(total_samples_, origin_.samples));
 }
 
 std::vector<std::size_t> StepPlanner::samples_of(std::int64_t step) {
-  const std::int64_t begin = step * options_.samples_per_step();
-  const std::int64_t end = std::min(begin + options_.samples_per_step(), total_samples_);
-  HIGGS_ASSERT(step >= 0 && begin < end);
+  const std::int64_t begin = samples_before(step), end = samples_before(step + 1);
+  HIGGS_ASSERT(begin < end);
   std::vector<std::size_t> samples;
   for (std::int64_t i = begin; i < end; ++i) samples.push_back(sampler_.at(static_cast<std::uint64_t>(i)));
   return samples;

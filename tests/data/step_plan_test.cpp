@@ -137,5 +137,26 @@ TEST(StepPlan, SharesAreDisjointAndEven) {
   EXPECT_TRUE(share_by_tokens({}, 2, 0)[1].empty());
 }
 
+// A run whose steps change their size half-way draws the same samples in the same order.
+TEST(StepPlan, AnotherStepSizeGoesOnInTheStreamWhereItStood) {
+  const std::vector<std::int64_t> lengths = random_lengths(23, 4);
+  const SplitOptions small{2, 1, 1}, large{2, 2, 2};
+  StepPlanner whole(lengths, 9, {1, 1, 1}, 60), first(lengths, 9, small, 60);
+  std::vector<std::size_t> expected, drawn;
+  for (std::int64_t i = 0; i < 60; ++i) expected.push_back(whole.plan(i).ranks[0][0].samples[0]);
+  const auto take = [&](StepPlanner& planner, const SplitOptions& options, std::int64_t step) {
+    for (const std::size_t s : samples_by_place(planner.plan(step), options, lengths)) drawn.push_back(s);
+  };
+  for (std::int64_t step = 0; step < 7; ++step) take(first, small, step);
+  ASSERT_EQ(first.samples_before(7), 14);
+  StepPlanner rest(lengths, 9, large, 60, {7, 14});
+  EXPECT_EQ(rest.total_steps(), 7 + 6);  // 46 samples are left, eight a step
+  EXPECT_EQ(rest.samples_before(7), 14);
+  EXPECT_EQ(rest.samples_before(13), 60);
+  for (std::int64_t step = 7; step < 13; ++step) take(rest, large, step);
+  EXPECT_EQ(drawn, expected);
+  EXPECT_EQ(StepPlanner(lengths, 9, small, 10, {7, 14}).total_steps(), 7) << "nothing is left";
+}
+
 }  // namespace
 }  // namespace higgs

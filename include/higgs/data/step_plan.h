@@ -30,14 +30,21 @@ struct SplitOptions {
   std::int64_t samples_per_step() const { return batch_size * grad_accum * world_size; }
 };
 
+// Where a step stands in the stream of samples: how many the steps before it drew.
+struct StepOrigin {
+  std::int64_t step = 0, samples = 0;
+};
+
 class StepPlanner {
  public:
   // `lengths`: tokens of each sample. The run draws `total_samples` of the sampler's stream, step after step;
-  // its last step may be smaller.
+  // its last step may be smaller. A run whose steps were of another size before `origin` goes on from there.
   StepPlanner(std::vector<std::int64_t> lengths, std::uint64_t seed, const SplitOptions& options,
-              std::int64_t total_samples);
+              std::int64_t total_samples, const StepOrigin& origin = {});
 
   std::int64_t total_steps() const;
+  // Samples drawn by the steps before this one, which must not lie before the origin.
+  std::int64_t samples_before(std::int64_t step) const;
   // Each sample of the step once. Longest first, each to the rank with the fewest tokens that has room
   // (Graham's longest-processing-time rule, with a limit on the number), and the same within a rank; where
   // dealing them out in order happens to be better, that.
@@ -55,6 +62,7 @@ class StepPlanner {
   Sampler sampler_;
   SplitOptions options_;
   std::int64_t total_samples_;
+  StepOrigin origin_;
 };
 
 // Splits 0 .. lengths.size() - 1 into `parts` with about the same sum, at most `most` indices in each.
