@@ -6,6 +6,7 @@
 #include "higgs/app/commands.h"
 #include "higgs/app/prompt_file.h"
 #include "higgs/base/error.h"
+#include "higgs/base/folder_lock.h"
 #include "higgs/base/hash.h"
 #include "higgs/base/log.h"
 #include "higgs/dist/placement.h"
@@ -45,7 +46,8 @@ fs::path checkpoint_to_resume(const TrainOptions& options) {
 
 // Starting anew removes what an earlier run left, and nothing else.
 void clear_earlier_run(const fs::path& output) {
-  for (const char* name : {"checkpoints", "adapter", "metrics.jsonl", "report.html", "config.toml"}) {
+  for (const char* name :
+       {"checkpoints", "adapter", "metrics.jsonl", "report.html", "config.toml", "skipped"}) {
     fs::remove_all(output / name);
   }
 }
@@ -117,29 +119,36 @@ void complete_options(TrainOptions& options, const LaunchInfo& launch) {
   options.trainer.seed = static_cast<std::uint64_t>(options.seed);
   options.trainer.objective.sum_codebooks = options.codebook_reduction == "sum";
   options.trainer.self_test = options.self_test == "on";
+  options.trainer.go_on_without_checkpoint = options.on_save_error == "continue";
+  options.trainer.stop_when_not_finite = options.on_nonfinite == "stop";
   options.trainer.checkpoints = fs::path(options.output_dir) / "checkpoints";
   options.trainer.loader.num_workers =
       options.num_workers > 0 ? static_cast<int>(options.num_workers) : num_loader_threads(launch);
   options.trainer.loader.max_bytes = default_prefetch_bytes(launch.local_size);
 }
 
-// Rank 0 prepares the output folder; nothing is written there before all ranks have read their data.
-void prepare_output(const TrainOptions& options, const FlagTable& table, bool resuming, Collective& ranks) {
+// Rank 0 prepares the output folder, which is its own from then on; nothing is written there before all ranks
+// have read their data.
+FolderLock prepare_output(const TrainOptions& options, const FlagTable& table, bool resuming,
+                          Collective& ranks) {
   ranks.barrier();
-  if (ranks.rank() == 0) {
-    const fs::path output(options.output_dir);
-    make_writable_folder(output);
-    if (!resuming) clear_earlier_run(output);
-    make_writable_folder(options.trainer.checkpoints);
-    write_file_atomically(output / "config.toml", table.to_toml());
-  }
+  if (ranks.rank() != 0) return {};
+  const fs::path output(options.output_dir);
+  make_writable_folder(output);
+  FolderLock lock(output);
+  if (!resuming) clear_earlier_run(output);
+  make_writable_folder(options.trainer.checkpoints);
+  for (const fs::path& folder : {output, options.trainer.checkpoints}) remove_unfinished(folder);
+  write_file_atomically(output / "config.toml", table.to_toml());
+  return lock;
 }
 
-// What dealing samples out by tokens gains, over the run's first steps.
-std::string balance_text(StepPlanner planner) {
+// What dealing samples out by tokens gains, over the first steps from `first` on.
+std::string balance_text(StepPlanner planner, std::int64_t first) {
   double balanced = 0, in_order = 0;
-  const std::int64_t steps = std::min<std::int64_t>(planner.total_steps(), 200);
-  for (std::int64_t step = 0; step < steps; ++step) {
+  const std::int64_t steps = std::min<std::int64_t>(planner.total_steps() - first, 200);
+  if (steps <= 0) return "tokens over ranks: no step is left";
+  for (std::int64_t step = first; step < first + steps; ++step) {
     balanced += planner.plan(step).imbalance();
     in_order += planner.plan_in_order(step).imbalance();
   }
@@ -151,10 +160,17 @@ std::string balance_text(StepPlanner planner) {
 }
 
 void write_result(const fs::path& output, const Adapter& adapter, const Dataset& training) {
-  make_writable_folder(output / "adapter");
-  adapter.save(output / "adapter");
-  write_prompt_file(output / "adapter", {training.system_text, training.seconds_per_text_token});
+  StagedFolder staged(output / "adapter");
+  adapter.save(staged.path());
+  write_prompt_file(staged.path(), {training.system_text, training.seconds_per_text_token});
+  staged.commit_over();
   log::info("adapter: " + (output / "adapter").string());
+}
+
+void say_what_is_shared(const LeakAlarm& alarm) {
+  if (alarm.num_shared() == 0) return;
+  log::warn(std::to_string(alarm.num_shared()) +
+            " validation samples have a reply that is trained on too: validation says little of other clips");
 }
 
 // Ranks that train on other data, or with other settings, would each compute something else.
@@ -201,16 +217,18 @@ int train(TrainOptions& options, const FlagTable& table, Collective& ranks) {
             std::to_string(model.linears().size()) + " linear maps, " +
             std::to_string(adapter.num_parameters()) + " parameters");
 
-  RunLog run_log(output, options.trainer.log_steps, ranks.world_size());
+  RunLog run_log(output, options.trainer.log_steps, ranks.world_size(),
+                 options.trainer.go_on_without_checkpoint);
   TrainObserver silence;
   Trainer trainer(model, adapter, data.training, data.validation ? &*data.validation : nullptr, base.ids(),
                   options.trainer, ranks.rank() == 0 ? static_cast<TrainObserver&>(run_log) : silence, ranks);
-  if (ranks.world_size() > 1) log::info(balance_text(trainer.planner()));
+  say_what_is_shared(trainer.leak_alarm());
   if (resuming) {
     trainer.resume(resume_from);
     log::info("resuming from " + resume_from.string());
   }
-  prepare_output(options, table, resuming, ranks);
+  if (ranks.world_size() > 1) log::info(balance_text(trainer.planner(), trainer.step()));
+  const FolderLock lock = prepare_output(options, table, resuming, ranks);
   const bool finished = trainer.run(stop_requested);
   if (ranks.rank() == 0) {
     run_log.write_report();

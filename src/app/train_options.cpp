@@ -20,6 +20,18 @@ FlagTable TrainOptions::table() {
   t.add("wd", trainer.adamw.weight_decay, "AdamW's weight decay").range(0.0);
   t.add("max_grad_norm", trainer.max_grad_norm, "gradients are scaled down to this 2-norm; 0: never")
       .range(0.0);
+  t.add("on_nonfinite", on_nonfinite,
+        "a step with a loss or gradient that is not finite is left out, or ends the run; its samples are "
+        "written to output_dir/skipped; ten in a row end it in any case")
+      .choose({"skip", "stop"});
+  t.add("spike_guard", trainer.spike_guard,
+        "a step is left out whose gradient norm is so many times the mean of those before; 0: never")
+      .range(0.0);
+  t.add("leak_alarm", trainer.leak_alarm,
+        "audio loss, nats a code on clips never trained on, below which the run ends: the model must be "
+        "seeing "
+        "what it is to predict; 0: never")
+      .range(0.0);
   t.add("lora_r", lora.r, "rank of the adapter").range(1, 4096);
   t.add("lora_alpha", lora.alpha, "its scale is alpha / r").range(0.0);
   t.add("use_rslora", lora.use_rslora, "its scale is alpha / sqrt(r) instead");
@@ -40,6 +52,13 @@ FlagTable TrainOptions::table() {
   t.add("val_steps", trainer.val_steps, "steps between validations; 0: at start and end").range(0);
   t.add("save_steps", trainer.save_steps, "steps between checkpoints; 0: at the end").range(0);
   t.add("keep_last", trainer.keep_last, "checkpoints kept; 0: all").range(0);
+  t.add("keep_best", trainer.keep_best,
+        "checkpoints kept beside them: those with the lowest validation loss (audio); each validation better "
+        "than all before is saved then")
+      .range(0);
+  t.add("on_save_error", on_save_error,
+        "a checkpoint that can't be written (a full disk) ends the run, or is warned of; older ones stay")
+      .choose({"stop", "continue"});
   t.add("resume", resume,
         "auto: from the newest whole checkpoint in output_dir; none; or a checkpoint folder");
   t.add("overwrite", overwrite, "start anew in an output_dir that holds a run");

@@ -60,8 +60,11 @@ std::optional<BatchLoader::Job> BatchLoader::next_job() {
 }
 
 BatchLoader::Loaded BatchLoader::make(const Job& job) const {
-  Loaded loaded{std::nullopt, std::nullopt, job.imbalance, job.ends_step};
+  Loaded loaded;
+  loaded.imbalance = job.imbalance;
+  loaded.ends_step = job.ends_step;
   if (!job.micro) return loaded;
+  loaded.micro = *job.micro;
   loaded.batch = make_batch(dataset_, *job.micro, ids_);
   if (device_.is_cpu()) return loaded;
   // From pinned memory on a stream of its own: the copy runs beside the computation. The pinned memory goes
@@ -85,7 +88,7 @@ LoadedStep BatchLoader::next() {
       loaded.ready->block(current);
       loaded.batch->used_on(current);
     }
-    step.batches.push_back(std::move(*loaded.batch));
+    step.batches.push_back({std::move(*loaded.batch), std::move(loaded.micro)});
   }
   return step;
 }

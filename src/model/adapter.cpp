@@ -213,12 +213,17 @@ void Adapter::load_values(const fs::path& path) {
 }
 
 void Adapter::save(const fs::path& folder) const {
+  save(folder, values_.detach().to(at::kCPU));
+}
+
+void Adapter::save(const fs::path& folder, const at::Tensor& values) const {
+  HIGGS_ASSERT(values.is_cpu() && values.sizes() == values_.sizes() && values.scalar_type() == at::kFloat);
   std::vector<TensorToWrite> out;
   std::vector<at::Tensor> host;
-  for (const AdapterTensor& tensor : tensors_) {
-    host.push_back(tensor.value.detach().to(at::kCPU).contiguous());
-    const auto* data = static_cast<const std::byte*>(host.back().const_data_ptr());
-    out.push_back({tensor.key, DType::kF32, tensor.value.sizes().vec(), {data, host.back().nbytes()}});
+  const auto* next = static_cast<const std::byte*>(values.const_data_ptr());
+  for (const AdapterTensor& tensor : tensors_) {  // as they lie in the flat buffer
+    out.push_back({tensor.key, DType::kF32, tensor.value.sizes().vec(), {next, tensor.value.nbytes()}});
+    next += tensor.value.nbytes();
   }
   for (const Replaced& one : replaced_) {
     host.push_back(one.stored.contiguous());

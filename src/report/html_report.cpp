@@ -101,9 +101,11 @@ std::string codebook_table(const std::vector<Json>& lines) {
                       std::to_string(first->value("step", 0)) + "</th><th>step " +
                       std::to_string(last->value("step", 0)) + "</th></tr>";
   const Json &a = (*first)["loss_codebooks"], &b = (*last)["loss_codebooks"];
+  const auto cell = [](const Json& loss) {  // JSON has no NaN: what isn't finite is null there
+    return "<td>" + (loss.is_number() ? number("%.4f", loss.get<double>()) : "not finite") + "</td>";
+  };
   for (std::size_t k = 0; k < std::min(a.size(), b.size()); ++k) {
-    table += "<tr><td>" + std::to_string(k) + "</td><td>" + number("%.4f", a[k].get<double>()) + "</td><td>" +
-             number("%.4f", b[k].get<double>()) + "</td></tr>";
+    table += "<tr><td>" + std::to_string(k) + "</td>" + cell(a[k]) + cell(b[k]) + "</tr>";
   }
   return table + "</table>";
 }

@@ -6,6 +6,8 @@
 
 #include "higgs/base/error.h"
 #include "higgs/base/log.h"
+#include "higgs/data/manifest_lines.h"
+#include "higgs/formats/checkpoint_folder.h"
 #include "higgs/report/html_report.h"
 
 namespace higgs {
@@ -37,6 +39,7 @@ std::string metrics_line(const StepMetrics& m) {
                      {"loss_codebooks", m.loss.codebooks},
                      {"learning_rate", m.learning_rate},
                      {"grad_norm", m.grad_norm},
+                     {"skipped", verdict_text(m.verdict)},
                      {"tokens", m.tokens},
                      {"tokens_per_second", m.tokens_per_second},
                      {"seconds", m.seconds},
@@ -59,15 +62,16 @@ std::string metrics_line(const EvalMetrics& m) {
       .dump();
 }
 
-RunLog::RunLog(const fs::path& output_dir, std::int64_t log_steps, int num_ranks)
-    : output_dir_(output_dir), log_steps_(log_steps), num_ranks_(num_ranks) {}
+RunLog::RunLog(const fs::path& output_dir, std::int64_t log_steps, int num_ranks, bool go_on_without)
+    : output_dir_(output_dir), log_steps_(log_steps), num_ranks_(num_ranks), go_on_without_(go_on_without) {}
 
 void RunLog::on_self_test(const Agreement& agreement) {
   log::info("self-test: generation computes what training computes: " + agreement.summary());
 }
 
-void RunLog::on_start(std::int64_t first_step, std::int64_t total_steps) {
+void RunLog::on_start(std::int64_t first_step, std::int64_t total_steps, double seconds) {
   first_step_ = first_step;
+  seconds_before_ = seconds;
   const fs::path path = output_dir_ / "metrics.jsonl";
   std::string kept;
   if (first_step > 0 && fs::exists(path)) {
@@ -78,16 +82,38 @@ void RunLog::on_start(std::int64_t first_step, std::int64_t total_steps) {
     }
   }
   write_file_atomically(path, kept);
-  metrics_.open(path, std::ios::app);
-  if (!metrics_) throw RunError(path.string() + ": cannot be written");
+  metrics_.open(path);
   log::info("training: " + std::to_string(total_steps) + " steps" +
             (first_step > 0 ? ", continuing after step " + std::to_string(first_step) : ""));
 }
 
 void RunLog::append(const std::string& line) {
-  metrics_ << line << std::endl;
-  if (!metrics_)
-    throw RunError((output_dir_ / "metrics.jsonl").string() + ": cannot be written (disk full?)");
+  const std::string cause = metrics_.append(line);
+  if (cause.empty()) return;
+  if (!go_on_without_) throw RunError(cause);
+  log::warn_once(cause + "; lines are kept in memory until the disk takes them");
+}
+
+void RunLog::on_left_out(const StepMetrics& m, const std::vector<std::string>& lines,
+                         const Adapter& adapter) {
+  constexpr int kMostWritten = 5;
+  std::string text = "step " + std::to_string(m.step) + ": loss " + number("%.4f", m.loss.total) +
+                     ", gradient norm " + number("%.4g", m.grad_norm) + ": " + verdict_text(m.verdict) +
+                     "; the adapter stays as it is";
+  if (num_written_ < kMostWritten) {
+    const fs::path folder = output_dir_ / "skipped" / checkpoint_name(m.step);
+    try {
+      make_writable_folder(folder / "adapter");
+      write_file_atomically(folder / "samples.jsonl", lines_with_full_paths(lines));
+      adapter.save(folder / "adapter");
+      ++num_written_;
+      text += "; its samples, for `higgs_train inspect forward`: --manifest " +
+              (folder / "samples.jsonl").string() + " --adapter " + (folder / "adapter").string();
+    } catch (const std::exception& error) {
+      text += std::string("; its samples could not be written: ") + error.what();
+    }
+  }
+  log::warn(text);
 }
 
 void RunLog::on_step(const StepMetrics& m, std::int64_t total_steps) {
@@ -96,7 +122,7 @@ void RunLog::on_step(const StepMetrics& m, std::int64_t total_steps) {
   imbalances_ += m.imbalance;
   ++num_steps_;
   if (m.step % log_steps_ != 0 && m.step != total_steps && m.step != first_step_ + 1) return;
-  const double per_step = m.seconds / static_cast<double>(m.step - first_step_);
+  const double per_step = (m.seconds - seconds_before_) / static_cast<double>(m.step - first_step_);
   log::info("step " + std::to_string(m.step) + "/" + std::to_string(total_steps) + " epoch " +
             number("%.2f", m.epoch) + " loss " + number("%.4f", m.loss.total) + " text " +
             number("%.4f", m.loss.text) + " audio " + number("%.4f", m.loss.audio) + " " +

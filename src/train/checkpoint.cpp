@@ -1,6 +1,9 @@
 #include "higgs/train/checkpoint.h"
 
 #include <ATen/core/grad_mode.h>
+#include <unistd.h>
+
+#include <algorithm>
 
 #include "higgs/base/error.h"
 #include "higgs/base/json.h"
@@ -10,6 +13,15 @@
 namespace higgs {
 namespace {
 
+using OrderedJson = nlohmann::ordered_json;
+
+constexpr const char* kStateFile = "trainer_state.json";
+
+at::Tensor host_copy(const at::Tensor& tensor) {
+  const at::NoGradGuard no_grad;
+  return tensor.is_cpu() ? tensor.detach().clone() : tensor.detach().to(at::kCPU);
+}
+
 TensorToWrite entry(const std::string& name, const at::Tensor& host) {
   return {name,
           DType::kF32,
@@ -17,27 +29,62 @@ TensorToWrite entry(const std::string& name, const at::Tensor& host) {
           {static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()}};
 }
 
+OrderedJson number_or_null(const std::optional<double>& value) {
+  return value ? OrderedJson(*value) : OrderedJson(nullptr);
+}
+
+std::optional<double> optional_number(const JsonObject& fields, const std::string& key) {
+  return fields.has(key) ? std::optional(fields.number(key)) : std::nullopt;
+}
+
+std::string state_text(const CheckpointState& state, std::int64_t optimizer_steps) {
+  OrderedJson settings = OrderedJson::object();
+  for (const auto& [name, value] : state.settings) settings[name] = value;
+  return OrderedJson{{"step", state.step},
+                     {"samples", state.samples},
+                     {"tokens", state.tokens},
+                     {"seconds", state.seconds},
+                     {"evaluated", state.evaluated},
+                     {"validation_loss", number_or_null(state.validation_loss)},
+                     {"best_validation", number_or_null(state.best_validation)},
+                     {"norm_mean", state.norm_mean},
+                     {"norm_count", state.norm_count},
+                     {"optimizer_steps", optimizer_steps},
+                     {"run", state.run},
+                     {"settings", settings}}
+             .dump(2) +
+         "\n";
+}
+
 }  // namespace
 
-void write_checkpoint(const fs::path& folder, const Adapter& adapter, AdamW& optimizer,
-                      const CheckpointState& state) {
+CheckpointImage::CheckpointImage(Adapter& adapter, AdamW& optimizer, CheckpointState state)
+    : adapter_(adapter),
+      values_(host_copy(adapter.values())),
+      first_(host_copy(optimizer.first_moment())),
+      second_(host_copy(optimizer.second_moment())),
+      optimizer_steps_(optimizer.num_steps()),
+      state_(std::move(state)) {}
+
+std::uint64_t CheckpointImage::num_bytes() const {
+  constexpr std::uint64_t kSmallFiles = std::uint64_t{1} << 20;
+  return 3 * values_.nbytes() + kSmallFiles;
+}
+
+void CheckpointImage::write(const fs::path& folder, const std::function<void()>& before_commit) const {
+  check_disk_space(folder, num_bytes());
   CheckpointWriter writer(folder);
-  adapter.save(writer.folder());
-  const at::Tensor first = optimizer.first_moment().to(at::kCPU),
-                   second = optimizer.second_moment().to(at::kCPU);
+  adapter_.save(writer.folder(), values_);
   write_safetensors(writer.folder() / "optimizer.safetensors",
-                    {entry("exp_avg", first), entry("exp_avg_sq", second)});
-  const nlohmann::ordered_json document = {{"step", state.step},
-                                           {"evaluated", state.evaluated},
-                                           {"optimizer_steps", optimizer.num_steps()},
-                                           {"run", state.run}};
-  write_file_atomically(writer.folder() / "trainer_state.json", document.dump(2) + "\n");
+                    {entry("exp_avg", first_), entry("exp_avg_sq", second_)});
+  write_file_atomically(writer.folder() / kStateFile, state_text(state_, optimizer_steps_));
+  before_commit();
   writer.commit();
 }
 
 CheckpointState read_checkpoint(const fs::path& folder, Adapter& adapter, AdamW& optimizer) {
   if (const auto fault = checkpoint_fault(folder)) throw UserError(folder.string() + ": " + *fault);
-  const fs::path state_path = folder / "trainer_state.json";
+  const fs::path state_path = folder / kStateFile;
   const Json document = read_json_file(state_path);
   const JsonObject fields(document, state_path.string());
 
@@ -57,16 +104,64 @@ CheckpointState read_checkpoint(const fs::path& folder, Adapter& adapter, AdamW&
   }
   optimizer.set_num_steps(fields.integer("optimizer_steps"));
   adapter.load_values(folder / "adapter_model.safetensors");
-  return {fields.integer("step"), fields.boolean("evaluated", false), fields.string("run")};
+  CheckpointState state;
+  state.step = fields.integer("step");
+  state.samples = fields.integer("samples");
+  state.tokens = fields.integer("tokens");
+  state.seconds = fields.number("seconds");
+  state.evaluated = fields.boolean("evaluated", false);
+  state.validation_loss = optional_number(fields, "validation_loss");
+  state.best_validation = optional_number(fields, "best_validation");
+  state.norm_mean = fields.number("norm_mean");
+  state.norm_count = fields.integer("norm_count");
+  state.run = fields.string("run");
+  const JsonObject settings = fields.object("settings");
+  for (const auto& [name, value] : settings.json().items()) {
+    state.settings.emplace_back(name, settings.string(name));
+  }
+  return state;
 }
 
-void remove_old_checkpoints(const fs::path& root, std::int64_t keep_last) {
+namespace {
+
+// Validation loss of a checkpoint; nothing when it has none, or can't be read.
+std::optional<double> validation_loss_of(const fs::path& folder) {
+  try {
+    const Json document = read_json_file(folder / kStateFile);
+    return optional_number(JsonObject(document, folder.string()), "validation_loss");
+  } catch (const UserError&) {
+    return std::nullopt;
+  }
+}
+
+// Another name first: half a checkpoint is never seen under its own.
+void remove_checkpoint(const fs::path& folder) {
+  const fs::path aside =
+      folder.parent_path() / (".tmp-old-" + folder.filename().string() + "." + std::to_string(::getpid()));
+  std::error_code error;
+  fs::rename(folder, aside, error);
+  if (!error) fs::remove_all(aside, error);
+  if (error) log::warn(folder.string() + ": cannot be removed: " + error.message());
+}
+
+}  // namespace
+
+void remove_old_checkpoints(const fs::path& root, std::int64_t keep_last, std::int64_t keep_best) {
   if (keep_last <= 0) return;
   const auto entries = list_checkpoints(root);
+  std::vector<std::pair<double, fs::path>> validated;  // newest first where losses are equal
+  if (keep_best > 0) {
+    for (const CheckpointEntry& entry : entries) {
+      if (const auto loss = validation_loss_of(entry.folder)) validated.emplace_back(*loss, entry.folder);
+    }
+    std::stable_sort(validated.begin(), validated.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    validated.resize(std::min(validated.size(), static_cast<std::size_t>(keep_best)));
+  }
   for (std::size_t i = static_cast<std::size_t>(keep_last); i < entries.size(); ++i) {
-    std::error_code error;
-    fs::remove_all(entries[i].folder, error);
-    if (error) log::warn(entries[i].folder.string() + ": cannot be removed: " + error.message());
+    const bool best = std::any_of(validated.begin(), validated.end(),
+                                  [&](const auto& one) { return one.second == entries[i].folder; });
+    if (!best) remove_checkpoint(entries[i].folder);
   }
 }
 

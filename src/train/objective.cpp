@@ -84,10 +84,8 @@ void LossMeter::reduce(Collective& ranks) {
   ranks.sum(sums_);
 }
 
-LossValues LossMeter::values(const TargetCounts& counts, const ObjectiveOptions& options) const {
+LossValues loss_values(const double* sums, const TargetCounts& counts, const ObjectiveOptions& options) {
   LossValues values;
-  const at::Tensor host = sums_.to(at::kCPU);
-  const double* sums = host.const_data_ptr<double>();
   values.text = sums[0] * inverse(counts.text);
   const double reduction = codebook_factor(counts.audio.size(), options);
   for (std::size_t k = 0; k < counts.audio.size(); ++k) {
@@ -96,6 +94,11 @@ LossValues LossMeter::values(const TargetCounts& counts, const ObjectiveOptions&
   }
   values.total = options.text_weight * values.text + options.audio_weight * values.audio;
   return values;
+}
+
+LossValues LossMeter::values(const TargetCounts& counts, const ObjectiveOptions& options) const {
+  const at::Tensor host = sums_.to(at::kCPU);
+  return loss_values(host.const_data_ptr<double>(), counts, options);
 }
 
 }  // namespace higgs

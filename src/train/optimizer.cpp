@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <optional>
 
 namespace higgs {
 
@@ -20,12 +21,17 @@ AdamW::AdamW(at::Tensor values, at::Tensor grads, const AdamWOptions& options)
       step_(at::zeros({}, values_.options())),
       options_(options) {}
 
-void AdamW::step(double learning_rate) {
+void AdamW::step(double learning_rate, const at::Tensor& found_inf) {
   const at::NoGradGuard no_grad;
   step_ += 1;
+  std::optional<at::Tensor> flag;
+  if (found_inf.defined()) {
+    step_ -= found_inf;
+    flag = found_inf;
+  }
   at::_fused_adamw_({values_}, {grads_}, {first_}, {second_}, {}, {step_}, learning_rate, options_.beta1,
                     options_.beta2, options_.weight_decay, options_.eps, /*amsgrad=*/false,
-                    /*maximize=*/false);
+                    /*maximize=*/false, /*grad_scale=*/{}, flag);
   // The fused operator leaves the version as it was; what is kept for as long as the values stay (DoRA's
   // norms in evaluation) goes by it.
   values_.unsafeGetTensorImpl()->bump_version();

@@ -1,23 +1,22 @@
 #include "higgs/train/trainer.h"
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/tensor.h>
-#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <span>
 
 #include "higgs/base/error.h"
 #include "higgs/base/hash.h"
-#include "higgs/kernels/philox.h"
-#include "higgs/train/checkpoint.h"
 #include "higgs/train/evaluate.h"
 #include "higgs/train/memory.h"
 
 namespace higgs {
 namespace {
+
+constexpr std::int64_t kMostLeftOut = 10;  // steps in a row
 
 double now_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -36,71 +35,102 @@ Trainer::Trainer(HiggsModel& model, Adapter& adapter, const Dataset& training, c
       options_(options),
       observer_(observer),
       ranks_(ranks),
-      optimizer_(adapter.values(), adapter.grads(), options.adamw) {
-  const SplitOptions split{options.batch_size, options.grad_accum, ranks.world_size()};
+      optimizer_(adapter.values(), adapter.grads(), options.adamw),
+      gradient_(model, adapter, training, ids, {options.objective, options.text_loss, options.seed}, ranks),
+      guard_(options.spike_guard, model.device()),
+      leak_alarm_(options.leak_alarm, training, validation, ids),
+      saver_({options.checkpoints, options.keep_last, options.keep_best, options.go_on_without_checkpoint}) {
+  plan_from({});
+}
+
+void Trainer::plan_from(const StepOrigin& origin) {
+  const SplitOptions split{options_.batch_size, options_.grad_accum, ranks_.world_size()};
   samples_per_step_ = split.samples_per_step();
-  const auto size = static_cast<std::int64_t>(training.size());
-  total_samples_ = options.max_steps > 0 ? options.max_steps * samples_per_step_
-                                         : static_cast<std::int64_t>(std::llround(options.epochs * size));
+  const auto size = static_cast<double>(training_.size());
+  total_samples_ = options_.max_steps > 0
+                       ? origin.samples + (options_.max_steps - origin.step) * samples_per_step_
+                       : static_cast<std::int64_t>(std::llround(options_.epochs * size));
   total_samples_ = std::max<std::int64_t>(total_samples_, 1);
-  planner_.emplace(training.lengths(), options.seed, split, total_samples_);
-  total_steps_ = planner_->total_steps();
-  warmup_steps_ = options.warmup >= 1.0 ? std::llround(options.warmup)
-                                        : static_cast<std::int64_t>(std::ceil(options.warmup * total_steps_));
+  planner_.emplace(training_.lengths(), options_.seed, split, total_samples_, origin);
+  const double steps = static_cast<double>(total_steps());
+  warmup_steps_ = options_.warmup >= 1.0 ? std::llround(options_.warmup)
+                                         : static_cast<std::int64_t>(std::ceil(options_.warmup * steps));
 }
 
-StepMetrics Trainer::forward_backward(const std::vector<PackedBatch>& batches) {
-  TargetCounts counts(ids_.num_codebooks);
-  for (const PackedBatch& batch : batches) counts.add(batch);
-  counts.reduce(ranks_);
-
-  ForwardOptions forward;
-  forward.dropout_p = adapter_.config().lora_dropout;
-  forward.dropout_key = mix_key(options_.seed, static_cast<std::uint64_t>(step_));
-  adapter_.grads().zero_();
-  LossMeter meter(ids_.num_codebooks, model_.device());
-  for (const PackedBatch& batch : batches) {
-    ranks_.at(step_ + 1, "forward and backward");
-    const LossSums sums = loss_sums(model_, batch, model_.forward(batch, forward), options_.text_loss);
-    const at::Tensor loss = total_loss(sums, counts, options_.objective);
-    if (loss.requires_grad()) loss.backward();
-    meter.add(sums);
-  }
-  ranks_.at(step_ + 1, "the reduction");
-  ranks_.sum(adapter_.grads());
-  meter.reduce(ranks_);
-  StepMetrics metrics;
-  metrics.loss = meter.values(counts, options_.objective);
-  tokens_ += counts.tokens;
-  return metrics;
-}
-
-StepMetrics Trainer::train_step() {
+Trainer::Pending Trainer::train_step() {
   const double begin = now_seconds(), waited = loader_->waited_seconds();
   ranks_.at(step_ + 1, "loading a batch");
-  const LoadedStep loaded = loader_->next();
-  StepMetrics metrics = forward_backward(loaded.batches);
+  LoadedStep loaded = loader_->next();
+  StepSums sums = gradient_.compute(step_, std::move(loaded.batches));
   const at::Tensor norm = clip_gradient(adapter_.grads(), options_.max_grad_norm);
-  metrics.learning_rate = cosine_learning_rate(step_, warmup_steps_, total_steps_, options_.learning_rate);
-  metrics.grad_norm = norm.item<double>();
-  if (!std::isfinite(metrics.loss.total) || !std::isfinite(metrics.grad_norm)) {
-    throw RunError("step " + std::to_string(step_ + 1) + ": loss or gradient is not finite (loss " +
-                   std::to_string(metrics.loss.total) + ", gradient norm " +
-                   std::to_string(metrics.grad_norm) + "); lower --lr, or resume from the last checkpoint");
-  }
+  const at::Tensor verdict = guard_.judge(sums.losses.sums(), norm);
+  const double learning_rate =
+      cosine_learning_rate(step_, warmup_steps_, total_steps(), options_.learning_rate);
   ranks_.at(step_ + 1, "the optimizer");
-  optimizer_.step(metrics.learning_rate);
+  optimizer_.step(learning_rate, verdict.ne(0).to(at::kFloat));
   ++step_;
+  tokens_ += sums.counts.tokens;
+
+  StepMetrics metrics;
   metrics.step = step_;
-  metrics.epoch = static_cast<double>(std::min(step_ * samples_per_step_, total_samples_)) /
-                  static_cast<double>(training_.size());
+  metrics.learning_rate = learning_rate;
+  const std::int64_t samples = planner_->samples_before(step_);
+  metrics.epoch = static_cast<double>(samples) / static_cast<double>(training_.size());
   metrics.tokens = tokens_;
-  metrics.seconds = now_seconds() - start_seconds_;
-  metrics.tokens_per_second = static_cast<double>(tokens_) / std::max(metrics.seconds, 1e-9);
+  const double seconds = now_seconds() - start_seconds_;
+  metrics.seconds = seconds_before_ + seconds;
+  metrics.tokens_per_second = static_cast<double>(tokens_ - tokens_before_) / std::max(seconds, 1e-9);
   metrics.memory_bytes = peak_memory_bytes(model_.device());
   metrics.loader_wait = (loader_->waited_seconds() - waited) / std::max(now_seconds() - begin, 1e-9);
   metrics.imbalance = loaded.imbalance;
-  return metrics;
+  const at::Tensor numbers =
+      at::cat({sums.losses.sums(), norm.detach().to(at::kDouble).view({1}), verdict.view({1})});
+  return {std::move(metrics), std::move(sums.counts), HostCopy(numbers),
+          samples <= static_cast<std::int64_t>(training_.size())};
+}
+
+void Trainer::finish(Pending& pending) {
+  const double* numbers = pending.numbers.wait();
+  StepMetrics& metrics = pending.metrics;
+  metrics.loss = loss_values(numbers, pending.counts, options_.objective);
+  metrics.grad_norm = numbers[1 + ids_.num_codebooks];
+  metrics.verdict = static_cast<Verdict>(static_cast<int>(numbers[2 + ids_.num_codebooks]));
+  if (metrics.verdict != Verdict::kTaken) {
+    std::vector<std::string> lines;
+    for (const auto& rank : planner_->plan(metrics.step - 1).ranks) {
+      for (const MicroBatch& micro : rank) {
+        for (const std::size_t sample : micro.samples) lines.push_back(training_.sample(sample).where);
+      }
+    }
+    observer_.on_left_out(metrics, lines, adapter_);
+  }
+  observer_.on_step(metrics, total_steps());
+  judge(metrics);
+  if (pending.new_samples) leak_alarm_.on_new_samples(metrics.step, metrics.loss);
+}
+
+void Trainer::finish_last() {
+  if (!pending_) return;
+  Pending last = std::move(*pending_);
+  pending_.reset();
+  finish(last);
+}
+
+void Trainer::judge(const StepMetrics& metrics) {
+  if (metrics.verdict != Verdict::kNotFinite) {
+    num_left_out_ = 0;
+    return;
+  }
+  if (failure_ || (++num_left_out_ < kMostLeftOut && !options_.stop_when_not_finite)) return;
+  failure_ =
+      "step " + std::to_string(metrics.step) + ": loss or gradient " +
+      (num_left_out_ < kMostLeftOut
+           ? "is not finite"
+           : "was not finite in " + std::to_string(num_left_out_) + " steps in a row") +
+      " (loss " + std::to_string(metrics.loss.total) + ", gradient norm " +
+      std::to_string(metrics.grad_norm) +
+      "); the adapter did not move in it and is saved: look at the samples named above, or lower --lr, and "
+      "go on with the same command";
 }
 
 bool Trainer::agree_to_stop(bool stop, StepMetrics& metrics) {
@@ -135,7 +165,7 @@ EvalMetrics Trainer::evaluate() {
 }
 
 void Trainer::self_test() {
-  if (!options_.self_test || step_ == total_steps_) return;
+  if (!options_.self_test || step_ == total_steps()) return;
   ranks_.at(0, "the self-test");
   const std::vector<MicroBatch> micros = planner_->plan(step_).ranks[static_cast<std::size_t>(ranks_.rank())];
   if (micros.empty()) return;
@@ -154,11 +184,18 @@ void Trainer::self_test() {
   if (rounded) check(/*wide=*/false, 32);
 }
 
-void Trainer::validate() {
-  if (validation_ == nullptr) return;
+bool Trainer::validate() {
+  if (validation_ == nullptr) return false;
   ranks_.at(step_, "validation");
-  observer_.on_eval(evaluate());
+  const EvalMetrics metrics = evaluate();
+  observer_.on_eval(metrics);
+  leak_alarm_.on_held_out(step_, metrics.loss);
   evaluated_step_ = step_;
+  // Where no audio is to be learnt, the text decides.
+  validation_loss_ = metrics.loss.audio > 0.0 ? metrics.loss.audio : metrics.loss.total;
+  const bool better = validation_loss_ < best_validation_;
+  if (better) best_validation_ = validation_loss_;
+  return better;
 }
 
 bool Trainer::run(const std::function<bool()>& should_stop) {
@@ -166,65 +203,50 @@ bool Trainer::run(const std::function<bool()>& should_stop) {
   check_replicas();
   loader_.emplace(training_, ids_, *planner_, ranks_.rank(), model_.device(), options_.loader, step_);
   start_seconds_ = now_seconds();
-  observer_.on_start(step_, total_steps_);
+  observer_.on_start(step_, total_steps(), seconds_before_);
   const auto due = [&](std::int64_t every) { return every > 0 && step_ % every == 0; };
   // At the start, and where a stop came between a step and its validation.
   if (step_ == 0 || (due(options_.val_steps) && evaluated_step_ != step_)) validate();
   bool stopped = false;
-  while (step_ < total_steps_ && !stopped) {
-    StepMetrics metrics = train_step();
-    stopped = agree_to_stop(should_stop(), metrics);
-    observer_.on_step(metrics, total_steps_);
-    const bool last = step_ == total_steps_;
+  while (step_ < total_steps() && !stopped) {
+    Pending next = train_step();
+    stopped = agree_to_stop(should_stop(), next.metrics);
+    finish_last();
+    pending_.emplace(std::move(next));
+    if (saver_.finished()) finish_saving();
+
+    const bool last = step_ == total_steps();
+    const bool validation_due = last || (due(options_.val_steps) && !stopped);
+    bool save_due = due(options_.save_steps) || last || stopped;
     if (due(options_.replica_check_steps) || last || stopped) check_replicas();
-    if (last || (due(options_.val_steps) && !stopped)) validate();
-    if (due(options_.save_steps) || last || stopped) save_checkpoint();
+    if (validation_due || save_due || failure_) finish_last();
+    if (validation_due && !failure_ && validate() && options_.keep_best > 0) save_due = true;
+    if (save_due || failure_) save_checkpoint();
+    if (failure_) end_with_failure();
   }
-  return step_ == total_steps_;
+  finish_saving();
+  if (saver_.failed()) throw RunError("the last checkpoint could not be written; what is saved is older");
+  return step_ == total_steps();
 }
 
-// What must stay the same for a step to mean the same; its length and learning rate may change on resume.
-std::string Trainer::fingerprint() const {
-  char alpha[32];
-  std::snprintf(alpha, sizeof alpha, "%g", adapter_.config().lora_alpha);
-  return "data=" + training_.fingerprint() + " samples_per_step=" + std::to_string(samples_per_step_) +
-         " seed=" + std::to_string(options_.seed) + " lora_alpha=" + alpha +
-         (adapter_.config().use_rslora ? " use_rslora" : "") +
-         (adapter_.config().use_dora ? " use_dora" : "");
+void Trainer::end_with_failure() {
+  finish_saving();
+  ranks_.barrier();  // all have come to this; none ends the job before rank 0 has saved
+  throw RunError(*failure_);
 }
 
 void Trainer::save_checkpoint() {
-  const fs::path folder = options_.checkpoints / checkpoint_name(step_);
   if (ranks_.rank() != 0) return;
   ranks_.at(step_, "saving a checkpoint");
-  write_checkpoint(folder, adapter_, optimizer_, {step_, evaluated_step_ == step_, fingerprint()});
-  remove_old_checkpoints(options_.checkpoints, options_.keep_last);
-  observer_.on_checkpoint(step_, folder);
+  finish_saving();  // of the one before
+  saver_.start(CheckpointImage(adapter_, optimizer_, state()), [this] { observer_.before_commit(); });
 }
 
-void Trainer::resume(const fs::path& checkpoint) {
-  at::Tensor where = at::zeros({3}, at::kLong);  // step, whether it was evaluated, steps of the optimizer
-  auto* numbers = where.mutable_data_ptr<std::int64_t>();
-  if (ranks_.rank() == 0) {
-    const CheckpointState state = read_checkpoint(checkpoint, adapter_, optimizer_);
-    if (state.run != fingerprint()) {
-      throw UserError(checkpoint.string() + ": is of another run (" + state.run +
-                      "; this one: " + fingerprint() +
-                      "); give the same data, batch, --seed, --lora_alpha, --use_rslora and --use_dora, or "
-                      "start anew in another "
-                      "--output_dir");
-    }
-    numbers[0] = state.step;
-    numbers[1] = state.evaluated ? 1 : 0;
-    numbers[2] = optimizer_.num_steps();
+void Trainer::finish_saving() {
+  // The others may wait for this rank meanwhile: a slow disk is no hang.
+  if (const auto saved = saver_.wait([this] { ranks_.progress(); })) {
+    observer_.on_checkpoint(saved->step, saved->folder);
   }
-  ranks_.broadcast(where);
-  ranks_.broadcast(adapter_.values());
-  ranks_.broadcast(optimizer_.first_moment());
-  ranks_.broadcast(optimizer_.second_moment());
-  optimizer_.set_num_steps(numbers[2]);
-  step_ = numbers[0];
-  if (numbers[1] != 0) evaluated_step_ = step_;
 }
 
 }  // namespace higgs

@@ -42,7 +42,7 @@ class Train : public AppTest {
   std::vector<Json> results(const std::string& name) const {
     std::vector<Json> all;
     for (Json line : metrics(name)) {
-      for (const char* key : {"seconds", "tokens_per_second", "memory_bytes", "tokens", "loader_wait"}) line.erase(key);
+      for (const char* key : {"seconds", "tokens_per_second", "memory_bytes", "loader_wait"}) line.erase(key);
       all.push_back(line);
     }
     return all;
@@ -204,8 +204,7 @@ TEST_F(Train, ResumesFromAGivenCheckpointIntoAnotherFolder) {
 TEST_F(Train, ResumingRefusesACheckpointOfAnotherRun) {
   run(command("run") + Arguments{"--max_steps", "2"});
   const auto before = snapshot(scratch / "run");
-  for (const Arguments& change :
-       {Arguments{"--seed", "9"}, Arguments{"--lora_r", "3"}, Arguments{"--batch_size", "1"}}) {
+  for (const Arguments& change : {Arguments{"--seed", "9"}, Arguments{"--lora_r", "3"}}) {
     const ProcessResult result = higgs(command("run") + Arguments{"--max_steps", "2"} + change);
     EXPECT_EQ(result.exit_code, 2) << change[0];
     EXPECT_NE(result.err.find("higgs_train: error: "), std::string::npos) << result.err;

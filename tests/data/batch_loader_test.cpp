@@ -82,8 +82,9 @@ TEST_F(BatchLoaderTest, GivesWhatThePlanSaysWhateverTheNumberOfWorkers) {
         ASSERT_EQ(loaded.batches.size(), micros.size());
         EXPECT_EQ(loaded.imbalance, plan.imbalance());
         for (std::size_t i = 0; i < micros.size(); ++i) {
-          expect_equal(loaded.batches[i], make_batch(dataset, micros[i], ids));
-          EXPECT_EQ(loaded.batches[i].index.sample[0].item<int>(), micros[i].places[0]);
+          expect_equal(loaded.batches[i].packed, make_batch(dataset, micros[i], ids));
+          EXPECT_EQ(loaded.batches[i].micro.samples, micros[i].samples);
+          EXPECT_EQ(loaded.batches[i].packed.index.sample[0].item<int>(), micros[i].places[0]);
         }
       }
     }
@@ -104,7 +105,7 @@ TEST_F(BatchLoaderTest, RanksAreDisjointAndCoverTheStep) {
   for (std::int64_t step = 0; step < planner.total_steps(); ++step) {
     std::vector<int> places;
     for (const auto& loader : loaders) {
-      for (const PackedBatch& batch : loader->next().batches) {
+      for (const auto& [batch, micro] : loader->next().batches) {
         for (std::int64_t i = 0; i < batch.num_samples(); ++i) {
           places.push_back(batch.index.sample[batch.cu_seqlens[static_cast<std::size_t>(i)]].item<int>());
         }
@@ -143,8 +144,8 @@ TEST_F(BatchLoaderTest, HeardClipsAreTheSameFromSeveralThreads) {
     const LoadedStep loaded = loader.next();
     ASSERT_EQ(loaded.batches.size(), plan.ranks[0].size());
     for (std::size_t i = 0; i < loaded.batches.size(); ++i) {
-      ASSERT_TRUE(loaded.batches[i].audio_features.defined());
-      expect_equal(loaded.batches[i], make_batch(dataset, plan.ranks[0][i], ids));
+      ASSERT_TRUE(loaded.batches[i].packed.audio_features.defined());
+      expect_equal(loaded.batches[i].packed, make_batch(dataset, plan.ranks[0][i], ids));
     }
   }
 }

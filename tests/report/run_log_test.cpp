@@ -45,11 +45,12 @@ std::vector<int> steps_in(const fs::path& folder) {
 }
 
 TEST(Metrics, TrainingLineHasTheAgreedFields) {
-  EXPECT_EQ(metrics_line(step_metrics(7)),
-            R"({"kind":"train","step":7,"epoch":0.5,"loss":4.5,"loss_text":1.5,"loss_audio":3.0,)"
-            R"("loss_codebooks":[1.0,2.0,3.0,4.0,2.0,3.0,4.0,5.0],"learning_rate":0.0002,"grad_norm":0.25,)"
-            R"("tokens":1000,"tokens_per_second":500.0,"seconds":2.0,"memory_bytes":1073741824,)"
-            R"("loader_wait":0.125,"imbalance":0.25})");
+  EXPECT_EQ(
+      metrics_line(step_metrics(7)),
+      R"({"kind":"train","step":7,"epoch":0.5,"loss":4.5,"loss_text":1.5,"loss_audio":3.0,)"
+      R"("loss_codebooks":[1.0,2.0,3.0,4.0,2.0,3.0,4.0,5.0],"learning_rate":0.0002,"grad_norm":0.25,"skipped":"",)"
+      R"("tokens":1000,"tokens_per_second":500.0,"seconds":2.0,"memory_bytes":1073741824,)"
+      R"("loader_wait":0.125,"imbalance":0.25})");
 }
 
 TEST(Metrics, EvaluationLineHasTheAgreedFields) {
@@ -69,7 +70,7 @@ TEST(RunLog, ANewRunBeginsAnEmptyFile) {
   const TemporaryFolder folder;
   write_text(folder / "metrics.jsonl", "{\"kind\":\"train\",\"step\":1}\n");
   RunLog log(folder.path(), 10);
-  log.on_start(0, 2);
+  log.on_start(0, 2, 0.0);
   log.on_step(step_metrics(1), 2);
   EXPECT_EQ(steps_in(folder.path()), (std::vector<int>{1}));
 }
@@ -77,7 +78,7 @@ TEST(RunLog, ANewRunBeginsAnEmptyFile) {
 TEST(RunLog, EachLineIsThereAsSoonAsTheStepIsDone) {
   const TemporaryFolder folder;
   RunLog log(folder.path(), 10);
-  log.on_start(0, 3);
+  log.on_start(0, 3, 0.0);
   for (int step = 1; step <= 3; ++step) {
     log.on_step(step_metrics(step), 3);
     EXPECT_EQ(metrics_in(folder.path()).size(), static_cast<std::size_t>(step));
@@ -88,13 +89,13 @@ TEST(RunLog, ContinuingTakesOutLaterStepsAndALineCutShort) {
   const TemporaryFolder folder;
   {
     RunLog log(folder.path(), 10);
-    log.on_start(0, 9);
+    log.on_start(0, 9, 0.0);
     for (int step = 1; step <= 5; ++step) log.on_step(step_metrics(step), 9);
   }
   // As when the machine went down in the middle of a line.
   write_text(folder / "metrics.jsonl", text_of(folder / "metrics.jsonl") + "{\"kind\":\"train\",\"st");
   RunLog log(folder.path(), 10);
-  log.on_start(3, 9);
+  log.on_start(3, 9, 0.0);
   log.on_step(step_metrics(4), 9);
   EXPECT_EQ(steps_in(folder.path()), (std::vector<int>{1, 2, 3, 4}));
 }
@@ -102,7 +103,7 @@ TEST(RunLog, ContinuingTakesOutLaterStepsAndALineCutShort) {
 TEST(RunLog, WritesTheReport) {
   const TemporaryFolder folder;
   RunLog log(folder.path(), 10);
-  log.on_start(0, 2);
+  log.on_start(0, 2, 0.0);
   log.on_step(step_metrics(1), 2);
   log.on_step(step_metrics(2), 2);
   log.write_report();

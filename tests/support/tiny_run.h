@@ -19,6 +19,10 @@ struct Recorder : TrainObserver {
   std::vector<StepMetrics> steps;
   std::vector<EvalMetrics> evals;
   std::vector<fs::path> checkpoints;
+  std::vector<std::vector<std::string>> left_out;
+  void on_left_out(const StepMetrics&, const std::vector<std::string>& lines, const Adapter&) override {
+    left_out.push_back(lines);
+  }
   void on_step(const StepMetrics& metrics, std::int64_t) override { steps.push_back(metrics); }
   void on_eval(const EvalMetrics& metrics) override { evals.push_back(metrics); }
   void on_checkpoint(std::int64_t, const fs::path& folder) override { checkpoints.push_back(folder); }

@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/linspace.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
@@ -80,6 +81,24 @@ TEST(AdamW, FollowsThePlainFormula) {
     EXPECT_NEAR(optimizer.first_moment()[i].item<double>(), p.first, 1e-6) << i;
     EXPECT_NEAR(optimizer.second_moment()[i].item<double>(), p.second, 1e-6) << i;
   }
+}
+
+TEST(AdamW, NothingMovesWhereTheFlagSaysSo) {
+  at::Tensor values = at::linspace(-1.0, 1.0, 50), grads = at::linspace(0.5, -2.0, 50);
+  AdamW optimizer(values, grads, {});
+  optimizer.step(1e-2, at::zeros({}));
+  const at::Tensor before = values.clone(), first = optimizer.first_moment().clone(),
+                   second = optimizer.second_moment().clone();
+  grads.fill_(std::numeric_limits<float>::quiet_NaN());
+  optimizer.step(1e-2, at::ones({}));
+  EXPECT_TRUE(values.equal(before));
+  EXPECT_TRUE(optimizer.first_moment().equal(first));
+  EXPECT_TRUE(optimizer.second_moment().equal(second));
+  EXPECT_EQ(optimizer.num_steps(), 1);
+  grads.fill_(1.0);
+  optimizer.step(1e-2, at::zeros({}));
+  EXPECT_FALSE(values.equal(before));
+  EXPECT_EQ(optimizer.num_steps(), 2);
 }
 
 }  // namespace

@@ -10,8 +10,13 @@
 
 namespace higgs {
 
+struct LoadedBatch {
+  PackedBatch packed;  // on the device
+  MicroBatch micro;    // the samples in it
+};
+
 struct LoadedStep {
-  std::vector<PackedBatch> batches;  // this rank's, on the device; may be none
+  std::vector<LoadedBatch> batches;  // this rank's; may be none
   double imbalance = 0.0;            // StepPlan::imbalance()
 };
 
@@ -36,6 +41,7 @@ class BatchLoader {
   };
   struct Loaded {
     std::optional<PackedBatch> batch;
+    MicroBatch micro;
     std::optional<c10::Event> ready;  // on a device: when its copy is there
     double imbalance = 0.0;
     bool ends_step = false;

@@ -52,6 +52,8 @@ class Adapter {
 
   // adapter_model.safetensors and adapter_config.json, each written atomically.
   void save(const fs::path& folder) const;
+  // With a copy of values() on the CPU instead of what they are now: another thread may do this meanwhile.
+  void save(const fs::path& folder, const at::Tensor& values) const;
   // Values of a saved adapter_model.safetensors into this one (same keys and shapes, else UserError).
   void load_values(const fs::path& file);
 

@@ -1,9 +1,9 @@
 // What a run leaves to read: lines at the terminal, metrics.jsonl, report.html.
 #pragma once
 
-#include <fstream>
 #include <vector>
 
+#include "higgs/report/metrics_file.h"
 #include "higgs/train/trainer.h"
 
 namespace higgs {
@@ -14,13 +14,18 @@ std::string metrics_line(const EvalMetrics& metrics);
 
 class RunLog : public TrainObserver {
  public:
-  RunLog(const fs::path& output_dir, std::int64_t log_steps, int num_ranks = 1);
+  // `go_on_without`: lines that the disk doesn't take are warned of and kept for later, instead of RunError.
+  RunLog(const fs::path& output_dir, std::int64_t log_steps, int num_ranks = 1, bool go_on_without = false);
 
   void on_self_test(const Agreement& agreement) override;
   // `first_step` > 0 continues a run: lines of later steps, from before it was stopped, are taken out.
-  void on_start(std::int64_t first_step, std::int64_t total_steps) override;
+  void on_start(std::int64_t first_step, std::int64_t total_steps, double seconds) override;
+  // Writes skipped/step-NNNNNN/samples.jsonl and adapter/ for the first few of a run, for `inspect`.
+  void on_left_out(const StepMetrics& metrics, const std::vector<std::string>& lines,
+                   const Adapter& adapter) override;
   void on_step(const StepMetrics& metrics, std::int64_t total_steps) override;
   void on_eval(const EvalMetrics& metrics) override;
+  void before_commit() override { metrics_.sync(); }
   void on_checkpoint(std::int64_t step, const fs::path& folder) override;
 
   // Draws report.html from metrics.jsonl.
@@ -31,10 +36,13 @@ class RunLog : public TrainObserver {
   fs::path output_dir_;
   std::int64_t log_steps_;
   int num_ranks_;
+  bool go_on_without_;
   std::int64_t first_step_ = 0;
+  double seconds_before_ = 0.0;
+  int num_written_ = 0;                // skipped steps
   double waits_ = 0, imbalances_ = 0;  // over the steps since the last line at the terminal
   int num_steps_ = 0;
-  std::ofstream metrics_;
+  MetricsFile metrics_;
 };
 
 }  // namespace higgs

@@ -1,7 +1,11 @@
 // A checkpoint of training: adapter (a PEFT folder), optimizer moments, and where the run stands.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "higgs/formats/checkpoint_folder.h"
 #include "higgs/model/adapter.h"
@@ -9,18 +13,47 @@
 
 namespace higgs {
 
+// Names and values of what a run computes with, to say on resume what has changed.
+using Settings = std::vector<std::pair<std::string, std::string>>;
+
 struct CheckpointState {
-  std::int64_t step = 0;
-  bool evaluated = false;  // validation of this step was done
-  std::string run;         // what must be the same for the run to continue
+  std::int64_t step = 0;                  // optimizer steps done
+  std::int64_t samples = 0;               // samples drawn by them: where the data stands
+  std::int64_t tokens = 0;                // trained on so far
+  double seconds = 0.0;                   // trained so far
+  bool evaluated = false;                 // validation of this step was done
+  std::optional<double> validation_loss;  // of this step
+  std::optional<double> best_validation;  // of all steps so far
+  double norm_mean = 0.0;                 // UpdateGuard's
+  std::int64_t norm_count = 0;
+  std::string run;  // what must be the same for the run to continue
+  Settings settings;
 };
 
-void write_checkpoint(const fs::path& folder, const Adapter& adapter, AdamW& optimizer,
-                      const CheckpointState& state);
+// A checkpoint in host memory: the adapter and the optimizer may go on while it is written.
+class CheckpointImage {
+ public:
+  // Keeps a reference to `adapter`, of which it takes the values now and later only what never changes.
+  CheckpointImage(Adapter& adapter, AdamW& optimizer, CheckpointState state);
+
+  const CheckpointState& state() const { return state_; }
+  std::uint64_t num_bytes() const;  // that it takes on the disk, about
+  // Complete under this name, or not at all; `before_commit` runs when only the name is missing. RunError.
+  void write(
+      const fs::path& folder, const std::function<void()>& before_commit = [] {}) const;
+
+ private:
+  const Adapter& adapter_;
+  at::Tensor values_, first_, second_;  // float32 [P] on the CPU
+  std::int64_t optimizer_steps_;
+  CheckpointState state_;
+};
 
 // UserError when the folder is incomplete, damaged, or of another adapter.
 CheckpointState read_checkpoint(const fs::path& folder, Adapter& adapter, AdamW& optimizer);
 
-void remove_old_checkpoints(const fs::path& root, std::int64_t keep_last);
+// Leaves the newest `keep_last` checkpoints and the `keep_best` with the lowest validation loss; keep_last <=
+// 0 leaves all. What can't be removed is warned of.
+void remove_old_checkpoints(const fs::path& root, std::int64_t keep_last, std::int64_t keep_best);
 
 }  // namespace higgs

@@ -51,6 +51,9 @@ struct LossValues {
   std::vector<double> codebooks;                // [C]
 };
 
+// `sums`: [1 + C] as LossMeter::sums(), on the host.
+LossValues loss_values(const double* sums, const TargetCounts& counts, const ObjectiveOptions& options);
+
 // Adds up sums of micro-batches and divides at the end.
 class LossMeter {
  public:
@@ -58,9 +61,10 @@ class LossMeter {
   void reduce(Collective& ranks);                                                // sums over ranks
   void add(const LossSums& sums);
   LossValues values(const TargetCounts& counts, const ObjectiveOptions& options) const;
+  const at::Tensor& sums() const { return sums_; }  // float64 [1 + C]: text, then each codebook
 
  private:
-  at::Tensor sums_;  // float64 [1 + C]: text, then each codebook
+  at::Tensor sums_;
 };
 
 }  // namespace higgs

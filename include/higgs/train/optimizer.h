@@ -18,7 +18,9 @@ class AdamW {
   // values, grads: float32 [P], the same storage for the optimizer's life.
   AdamW(at::Tensor values, at::Tensor grads, const AdamWOptions& options);
 
-  void step(double learning_rate);
+  // `found_inf`: float32 scalar beside the values, not 0 where nothing may move, the number of steps neither
+  // (as torch's); undefined: all moves.
+  void step(double learning_rate, const at::Tensor& found_inf = {});
 
   // State: first and second moments [P], and how many steps were taken.
   at::Tensor& first_moment() { return first_; }

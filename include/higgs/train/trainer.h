@@ -1,19 +1,21 @@
 // The training loop, the same on every rank: steps, validation, checkpoints. What it computes is in
-// objective.h and optimizer.h.
+// gradient.h, update_guard.h and optimizer.h.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 
-#include "higgs/data/batch_loader.h"
 #include "higgs/data/dataset.h"
-#include "higgs/dist/collective.h"
-#include "higgs/model/adapter.h"
 #include "higgs/model/agreement.h"
-#include "higgs/train/objective.h"
+#include "higgs/train/checkpoint_saver.h"
+#include "higgs/train/gradient.h"
+#include "higgs/train/host_copy.h"
+#include "higgs/train/leak_alarm.h"
 #include "higgs/train/optimizer.h"
+#include "higgs/train/update_guard.h"
 
 namespace higgs {
 
@@ -33,6 +35,11 @@ struct TrainerOptions {
   std::int64_t val_steps = 0;   // 0: at start and end only
   std::int64_t save_steps = 0;  // 0: at the end only
   std::int64_t keep_last = 3;
+  std::int64_t keep_best = 0;              // > 0: a validation better than all before it saves too
+  bool go_on_without_checkpoint = false;   // when one can't be written
+  bool stop_when_not_finite = false;       // else the step is left out; ten in a row stop all the same
+  double spike_guard = 0.0;                // UpdateGuard's
+  double leak_alarm = 0.5;                 // LeakAlarm's
   std::int64_t replica_check_steps = 100;  // 0: never; compares the adapter of all ranks bit by bit
   PrefetchOptions loader;
   bool self_test = true;  // see Trainer::self_test
@@ -45,9 +52,10 @@ struct StepMetrics {
   LossValues loss;
   double learning_rate = 0.0;
   double grad_norm = 0.0;
-  std::int64_t tokens = 0;  // real, unpadded, expanded positions since the start of this run
-  double tokens_per_second = 0.0;
-  double seconds = 0.0;  // since the start of this run
+  Verdict verdict = Verdict::kTaken;  // else the adapter was left as it was
+  std::int64_t tokens = 0;            // real, unpadded, expanded positions since the first step
+  double tokens_per_second = 0.0;     // since this process began to train
+  double seconds = 0.0;               // trained since the first step, times of other processes included
   std::int64_t memory_bytes = 0;
   double loader_wait = 0.0;  // share of this step's time spent waiting for batches, mean over ranks
   double imbalance = 0.0;    // StepPlan::imbalance() of this step
@@ -61,14 +69,21 @@ struct EvalMetrics {
   double seconds = 0.0;
 };
 
-// Told what happens; all calls come from the training thread. As it is, it keeps quiet.
+// Told what happens; all calls but before_commit() come from the training thread. As it is, it keeps quiet.
 class TrainObserver {
  public:
   virtual ~TrainObserver() = default;
   virtual void on_self_test(const Agreement&) {}
-  virtual void on_start(std::int64_t /*first_step*/, std::int64_t /*total_steps*/) {}
+  // `seconds`: trained before.
+  virtual void on_start(std::int64_t /*first_step*/, std::int64_t /*total_steps*/, double /*seconds*/) {}
+  // A step later than it was computed, so that the device needn't be waited for.
   virtual void on_step(const StepMetrics&, std::int64_t /*total_steps*/) {}
+  // Before on_step() of a step whose update was left out. `lines`: "manifest:line" of each of its samples;
+  // the adapter is what it was then, or one step further.
+  virtual void on_left_out(const StepMetrics&, const std::vector<std::string>& /*lines*/, const Adapter&) {}
   virtual void on_eval(const EvalMetrics&) {}
+  // On the writing thread, when a checkpoint lacks only its name: what was told before must be on the disk.
+  virtual void before_commit() {}
   virtual void on_checkpoint(std::int64_t /*step*/, const fs::path& /*folder*/) {}
 };
 
@@ -79,32 +94,49 @@ class Trainer {
   Trainer(HiggsModel& model, Adapter& adapter, const Dataset& training, const Dataset* validation,
           const SpecialIds& ids, const TrainerOptions& options, TrainObserver& observer, Collective& ranks);
 
-  // Continues from a checkpoint folder that rank 0 reads; the others get what is in it from rank 0. UserError
-  // when it is of another run (data, batch, seed, adapter).
+  // Continues from a checkpoint folder that rank 0 reads; the others get what is in it from rank 0. Says what
+  // is computed otherwise than before. UserError when it is of another run (data, seed, adapter).
   void resume(const fs::path& checkpoint);
   // Trains to the end, or until `should_stop` says so after a step; then a checkpoint is saved. True at the
-  // end.
+  // end. RunError also when that last checkpoint can't be written.
   bool run(const std::function<bool()>& should_stop);
 
   EvalMetrics evaluate();
   // How samples are split over steps and ranks.
   const StepPlanner& planner() const { return *planner_; }
-  std::int64_t total_steps() const { return total_steps_; }
+  std::int64_t total_steps() const { return planner_->total_steps(); }
   std::int64_t step() const { return step_; }
+  const LeakAlarm& leak_alarm() const { return leak_alarm_; }
 
  private:
-  StepMetrics train_step();
-  // Loss and gradient of the step's batches, summed over ranks; the gradient is in the adapter's.
-  StepMetrics forward_backward(const std::vector<PackedBatch>& batches);
+  // A step whose numbers are on their way to the host.
+  struct Pending {
+    StepMetrics metrics;
+    TargetCounts counts;
+    HostCopy numbers;  // [1 + C] loss sums, gradient norm, verdict
+    bool new_samples;  // none of them was trained on before
+  };
+  void plan_from(const StepOrigin& origin);
+  Pending train_step();
+  // Tells of a step when its numbers are there.
+  void finish(Pending& pending);
+  void finish_last();  // of the one that is pending
+  // Sets failure_ when the run must not go on.
+  void judge(const StepMetrics& metrics);
+  [[noreturn]] void end_with_failure();
   // RunError when generation's forward doesn't give training's logits on the first batch (model/agreement.h).
   void self_test();
   // What only together is known: whether a rank wants to stop, and how long ranks waited for batches.
   bool agree_to_stop(bool stop, StepMetrics& metrics);
   // RunError when a rank's adapter isn't rank 0's, bit by bit.
   void check_replicas();
-  void validate();
+  // True when it is better than all before.
+  bool validate();
   void save_checkpoint();
+  void finish_saving();
   std::string fingerprint() const;
+  Settings settings() const;
+  CheckpointState state();
 
   HiggsModel& model_;
   Adapter& adapter_;
@@ -115,13 +147,22 @@ class Trainer {
   TrainObserver& observer_;
   Collective& ranks_;
   AdamW optimizer_;
-  std::int64_t samples_per_step_, total_samples_, total_steps_, warmup_steps_;
+  GradientComputer gradient_;
+  UpdateGuard guard_;
+  LeakAlarm leak_alarm_;
+  CheckpointSaver saver_;
+  std::int64_t samples_per_step_, total_samples_ = 0, warmup_steps_ = 0;
   std::optional<StepPlanner> planner_;
   std::optional<BatchLoader> loader_;
+  std::optional<Pending> pending_;
+  std::optional<std::string> failure_;  // why the run ends when it is saved
   std::int64_t step_ = 0;
+  std::int64_t num_left_out_ = 0;  // steps in a row whose numbers were not finite
   std::int64_t evaluated_step_ = -1;
-  std::int64_t tokens_ = 0;
-  double start_seconds_ = 0.0;
+  double validation_loss_ = 0.0;  // of evaluated_step_
+  double best_validation_ = std::numeric_limits<double>::infinity();
+  std::int64_t tokens_ = 0, tokens_before_ = 0;  // since the first step; at the start of this process
+  double start_seconds_ = 0.0, seconds_before_ = 0.0;
 };
 
 }  // namespace higgs

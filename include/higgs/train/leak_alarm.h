@@ -1,0 +1,38 @@
+// An audio loss that no speech model reaches on clips it hasn't seen means that it sees what it is to
+// predict.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+
+#include "higgs/data/dataset.h"
+#include "higgs/train/objective.h"
+
+namespace higgs {
+
+class LeakAlarm {
+ public:
+  // `limit`: nats a code, as a mean over codebooks; 0: never. `validation` may be null.
+  LeakAlarm(double limit, const Dataset& training, const Dataset* validation, const SpecialIds& ids);
+
+  // RunError when the last ten losses are below the limit on average, and again when one of `on_held_out` is:
+  // saying which line has its reply among its prompt's clips, where one has. Losses without audio targets,
+  // and those on samples that were trained on before, are not for here.
+  void on_new_samples(std::int64_t step, const LossValues& loss);
+  void on_held_out(std::int64_t step, const LossValues& loss);
+
+  // Validation samples whose reply is also trained on: such a validation says little, and never raises alarm.
+  std::size_t num_shared() const { return num_shared_; }
+
+ private:
+  [[noreturn]] void raise(std::int64_t step, double loss, const char* on) const;
+
+  double limit_;
+  const Dataset& training_;
+  SpecialIds ids_;
+  std::size_t num_shared_ = 0;
+  std::deque<double> last_;
+};
+
+}  // namespace higgs

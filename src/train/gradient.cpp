@@ -1,0 +1,108 @@
+#include "higgs/train/gradient.h"
+
+#include <limits>
+
+#include "higgs/base/ending.h"
+#include "higgs/base/error.h"
+#include "higgs/base/log.h"
+#include "higgs/kernels/philox.h"
+#include "higgs/train/memory.h"
+
+namespace higgs {
+
+GradientComputer::GradientComputer(HiggsModel& model, Adapter& adapter, const Dataset& dataset,
+                                   const SpecialIds& ids, const GradientOptions& options, Collective& ranks)
+    : model_(model),
+      adapter_(adapter),
+      dataset_(dataset),
+      ids_(ids),
+      options_(options),
+      ranks_(ranks),
+      most_rows_(std::numeric_limits<std::int64_t>::max()) {}
+
+StepSums GradientComputer::compute(std::int64_t step, std::vector<LoadedBatch> batches) {
+  TargetCounts counts(ids_.num_codebooks);
+  for (const LoadedBatch& batch : batches) counts.add(batch.packed);
+  counts.reduce(ranks_);
+  for (std::size_t i = 0; i < batches.size();) {
+    if (batches[i].packed.num_rows > most_rows_ && batches[i].packed.num_samples() > 1) {
+      split(step, batches, i);
+    } else {
+      ++i;
+    }
+  }
+  for (;;) {
+    LossMeter losses(ids_.num_codebooks, model_.device());
+    bool fits = true;
+    try {
+      run_all(step, batches, counts, losses);
+    } catch (...) {
+      if (!is_out_of_memory(std::current_exception())) throw;
+      fits = false;  // what the failed pass holds is let go at the end of this block
+    }
+    if (fits) {
+      ranks_.at(step + 1, "the reduction");
+      ranks_.sum(adapter_.grads());
+      losses.reduce(ranks_);
+      return {std::move(counts), std::move(losses)};
+    }
+    most_rows_ = batches[at_work_].packed.num_rows - 1;
+    split(step, batches, at_work_);
+    release_cached_memory(model_.device());
+  }
+}
+
+void GradientComputer::run_all(std::int64_t step, const std::vector<LoadedBatch>& batches,
+                               const TargetCounts& counts, LossMeter& losses) {
+  ForwardOptions forward;
+  forward.dropout_p = adapter_.config().lora_dropout;
+  forward.dropout_key = mix_key(options_.seed, static_cast<std::uint64_t>(step));
+  adapter_.grads().zero_();
+  for (at_work_ = 0; at_work_ < batches.size(); ++at_work_) {
+    ranks_.at(step + 1, "forward and backward");
+    forward_backward(batches[at_work_], counts, forward, losses);
+  }
+}
+
+void GradientComputer::forward_backward(const LoadedBatch& batch, const TargetCounts& counts,
+                                        const ForwardOptions& forward, LossMeter& losses) {
+  const LossSums sums =
+      loss_sums(model_, batch.packed, model_.forward(batch.packed, forward), options_.text_loss);
+  const at::Tensor loss = total_loss(sums, counts, options_.objective);
+  if (loss.requires_grad()) loss.backward();
+  losses.add(sums);
+}
+
+void GradientComputer::split(std::int64_t step, std::vector<LoadedBatch>& batches, std::size_t at) {
+  const MicroBatch whole = batches[at].micro;
+  const std::int64_t rows = batches[at].packed.num_rows;
+  const auto size = static_cast<std::int64_t>(whole.samples.size());
+  const std::string where = "step " + std::to_string(step + 1) + ": out of memory with ";
+  if (size == 1) {
+    throw RunError(where + "one sample of " + std::to_string(rows) + " tokens (" +
+                   dataset_.sample(whole.samples[0]).where +
+                   "); leave out samples as long as that: --max_tokens " + std::to_string(rows - 1) +
+                   " --on_too_long skip");
+  }
+  if (num_splits_++ == 0) {
+    log::warn(where + std::to_string(rows) + " tokens at once (" + std::to_string(size) +
+              " samples); such micro-batches are split from now on, which changes nothing but the time; "
+              "a smaller --batch_size with more --grad_accum spares it");
+  }
+  std::vector<std::int64_t> lengths;
+  for (const std::size_t sample : whole.samples) lengths.push_back(dataset_.length(sample));
+  std::vector<LoadedBatch> parts;
+  batches[at].packed = {};  // its memory, before the parts take theirs
+  for (const std::vector<std::int64_t>& share : share_by_tokens(lengths, 2, size - 1)) {
+    LoadedBatch& part = parts.emplace_back();
+    for (const std::int64_t i : share) {
+      part.micro.samples.push_back(whole.samples[static_cast<std::size_t>(i)]);
+      part.micro.places.push_back(whole.places[static_cast<std::size_t>(i)]);
+    }
+    part.packed = make_batch(dataset_, part.micro, ids_).to(model_.device());
+  }
+  batches[at] = std::move(parts[0]);
+  batches.insert(batches.begin() + static_cast<std::ptrdiff_t>(at) + 1, std::move(parts[1]));
+}
+
+}  // namespace higgs

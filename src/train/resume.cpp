@@ -1,0 +1,146 @@
+// How a Trainer's state goes into a checkpoint and comes back.
+#include <ATen/Parallel.h>
+#include <ATen/ops/tensor.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <set>
+
+#include "higgs/base/error.h"
+#include "higgs/base/log.h"
+#include "higgs/train/trainer.h"
+
+namespace higgs {
+namespace {
+
+std::string text_of(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.10g", value);
+  return text;
+}
+
+// Settings that decide only in which order sums are taken.
+const std::set<std::string> kOrderOnly = {"--batch_size", "--grad_accum", "ranks", "threads",
+                                          "samples per step"};
+
+std::string changes(const Settings& before, const Settings& now, bool order_only) {
+  std::string text;
+  for (const auto& [name, value] : now) {
+    const auto old =
+        std::find_if(before.begin(), before.end(), [&](const auto& s) { return s.first == name; });
+    if ((kOrderOnly.count(name) != 0) != order_only || old == before.end() || old->second == value) continue;
+    text += (text.empty() ? "" : ", ") + name + " " + old->second + " -> " + value;
+  }
+  return text;
+}
+
+// Says what the rest of the run does not share with the run that was stopped.
+void say_what_changed(const CheckpointState& state, const Settings& now, bool same_samples_per_step) {
+  const std::string order = changes(state.settings, now, true), other = changes(state.settings, now, false);
+  if (!same_samples_per_step) {
+    log::warn("resuming with " + order +
+              ": a step has another number of samples than before; the samples go on " +
+              "where they stood, " + std::to_string(state.samples) +
+              " drawn, none is left out or taken twice; steps and learning rate are planned anew from here");
+  } else if (!order.empty()) {
+    log::warn("resuming with " + order + ": the same samples in the same steps; sums are taken in another " +
+              "order, so what follows equals the run that was stopped up to rounding, not bit for bit");
+  }
+  if (!other.empty()) log::warn("resuming with other settings: " + other);
+}
+
+}  // namespace
+
+// What must stay the same for the run to be the same; its length and learning rate may change on resume.
+std::string Trainer::fingerprint() const {
+  return "data=" + training_.fingerprint() + " seed=" + std::to_string(options_.seed) +
+         " lora_alpha=" + text_of(adapter_.config().lora_alpha) +
+         (adapter_.config().use_rslora ? " use_rslora" : "") +
+         (adapter_.config().use_dora ? " use_dora" : "");
+}
+
+Settings Trainer::settings() const {
+  const TrainerOptions& o = options_;
+  return {{"--batch_size", std::to_string(o.batch_size)},
+          {"--grad_accum", std::to_string(o.grad_accum)},
+          {"ranks", std::to_string(ranks_.world_size())},
+          {"samples per step", std::to_string(samples_per_step_)},
+          {"threads", std::to_string(at::get_num_threads())},
+          {"device", model_.device().type() == at::kCUDA ? "cuda" : "cpu"},
+          {"dtype", model_.dtype() == at::kFloat ? "fp32" : "bf16"},
+          {"--epochs", o.max_steps > 0 ? "" : text_of(o.epochs)},
+          {"--max_steps", std::to_string(o.max_steps)},
+          {"--lr", text_of(o.learning_rate)},
+          {"--warmup", text_of(o.warmup)},
+          {"--wd", text_of(o.adamw.weight_decay)},
+          {"--max_grad_norm", text_of(o.max_grad_norm)},
+          {"--lora_dropout", text_of(adapter_.config().lora_dropout)},
+          {"--text_weight", text_of(o.text_loss ? o.objective.text_weight : 0.0)},
+          {"--audio_weight", text_of(o.objective.audio_weight)},
+          {"--codebook_reduction", o.objective.sum_codebooks ? "sum" : "mean"},
+          {"--spike_guard", text_of(o.spike_guard)}};
+}
+
+CheckpointState Trainer::state() {
+  CheckpointState state;
+  state.step = step_;
+  state.samples = planner_->samples_before(step_);
+  state.tokens = tokens_;
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  state.seconds = seconds_before_ + std::chrono::duration<double>(now).count() - start_seconds_;
+  state.evaluated = evaluated_step_ == step_;
+  if (state.evaluated) state.validation_loss = validation_loss_;
+  if (best_validation_ < std::numeric_limits<double>::infinity()) state.best_validation = best_validation_;
+  state.norm_mean = guard_.mean();
+  state.norm_count = guard_.count();
+  state.run = fingerprint();
+  state.settings = settings();
+  return state;
+}
+
+void Trainer::resume(const fs::path& checkpoint) {
+  constexpr double kNone = -1.0;
+  // Counts are exact in a double up to 2^53.
+  at::Tensor where = at::tensor(std::vector<double>(10, 0.0), at::kDouble);
+  auto* numbers = where.mutable_data_ptr<double>();
+  if (ranks_.rank() == 0) {
+    const CheckpointState state = read_checkpoint(checkpoint, adapter_, optimizer_);
+    if (state.run != fingerprint()) {
+      throw UserError(
+          checkpoint.string() + ": is of another run (" + state.run + "; this one: " + fingerprint() +
+          "); give the same data, --seed, --lora_alpha, --use_rslora and --use_dora, or start anew "
+          "in another --output_dir");
+    }
+    const double all[] = {static_cast<double>(state.step),
+                          static_cast<double>(state.samples),
+                          static_cast<double>(optimizer_.num_steps()),
+                          static_cast<double>(state.tokens),
+                          state.seconds,
+                          state.evaluated ? 1.0 : 0.0,
+                          state.validation_loss.value_or(kNone),
+                          state.best_validation.value_or(kNone),
+                          state.norm_mean,
+                          static_cast<double>(state.norm_count)};
+    std::copy(std::begin(all), std::end(all), numbers);
+    const auto before = std::find_if(state.settings.begin(), state.settings.end(),
+                                     [](const auto& s) { return s.first == "samples per step"; });
+    say_what_changed(state, settings(),
+                     before == state.settings.end() || before->second == std::to_string(samples_per_step_));
+  }
+  ranks_.broadcast(where);
+  ranks_.broadcast(adapter_.values());
+  ranks_.broadcast(optimizer_.first_moment());
+  ranks_.broadcast(optimizer_.second_moment());
+  optimizer_.set_num_steps(static_cast<std::int64_t>(numbers[2]));
+  step_ = static_cast<std::int64_t>(numbers[0]);
+  plan_from({step_, static_cast<std::int64_t>(numbers[1])});
+  tokens_ = tokens_before_ = static_cast<std::int64_t>(numbers[3]);
+  seconds_before_ = numbers[4];
+  if (numbers[5] != 0.0) evaluated_step_ = step_;
+  validation_loss_ = numbers[6];
+  if (numbers[7] >= 0.0) best_validation_ = numbers[7];
+  guard_.set(numbers[8], static_cast<std::int64_t>(numbers[9]));
+}
+
+}  // namespace higgs
