@@ -1,14 +1,19 @@
 # One static library per layer, one test program per layer.
 add_library(higgs_warnings INTERFACE)
 target_compile_options(higgs_warnings INTERFACE
-  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow=local -Wnon-virtual-dtor
-    -Wno-restrict>  # GCC 12 sees overlaps in std::string's operator+ that aren't there
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wnon-virtual-dtor>
+  $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wshadow=local -Wno-restrict>  # GCC 12 sees overlaps in std::string's operator+ that aren't there
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${HIGGS_WERROR}>>:-Werror>)
 
-# higgs_layer(name DEPS targets...): src/name/*.cpp (and *.cu where nvcc is) -> higgs::name
+# higgs_layer(name DEPS targets... [SOURCES files...]): src/name/*.cpp (and *.cu where nvcc is), or only the SOURCES
+# named there, -> higgs::name
 function(higgs_layer name)
-  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/${name}/*.cpp")
+  cmake_parse_arguments(ARG "" "" "DEPS;SOURCES" ${ARGN})
+  if(ARG_SOURCES)
+    list(TRANSFORM ARG_SOURCES PREPEND "${CMAKE_SOURCE_DIR}/src/${name}/" OUTPUT_VARIABLE sources)
+  else()
+    file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/${name}/*.cpp")
+  endif()
   if(HIGGS_HAS_NVCC)
     file(GLOB cuda_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/${name}/*.cu")
   endif()

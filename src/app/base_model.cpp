@@ -52,6 +52,8 @@ void BaseOptions::describe(FlagTable& table) {
   table.add("dtype", dtype, "of the base and its activations; auto: bf16 on a GPU, fp32 on the CPU")
       .choose({"auto", "bf16", "fp32"});
   table.add("device", device, "auto takes a GPU when there is one").choose({"auto", "cpu", "cuda"});
+  table.add("confine_paths", confine_paths,
+            "refuse clips outside the manifest's folder: absolute paths, \"..\", links that lead out");
 }
 
 fs::path find_codec(const std::string& flag, const fs::path& base) {

@@ -29,7 +29,10 @@ int evaluate_command(const std::vector<std::string>& arguments) {
   BaseModel base(options);
   std::optional<Adapter> adapter;  // before the clips are encoded: it may not fit
   if (!adapter_folder.empty()) adapter.emplace(base.model(), fs::path(adapter_folder));
-  const Dataset dataset = Dataset::load(manifest, base.tokenizer(), base.codes(), base.ids(), {});
+  DatasetOptions dataset_options;
+  dataset_options.confine_paths = options.confine_paths;
+  const Dataset dataset =
+      Dataset::load(manifest, base.tokenizer(), base.codes(), base.ids(), dataset_options);
   Collective alone(LaunchInfo{}, 0);
   const EvalMetrics metrics =
       evaluate(base.model(), dataset, base.ids(), batch_size, {}, base.model().has_text_head(), alone);

@@ -68,7 +68,7 @@ struct GenerateOptions {
 
 struct Prompt {
   ChatMLSample chat;
-  fs::path folder;  // relative clip paths start here
+  ClipFolder folder;
   std::string where;
   std::size_t text_tokens = 0;
 };
@@ -113,11 +113,11 @@ std::vector<Prompt> make_prompts(const GenerateOptions& options, const std::stri
                                  const Tokenizer& tokenizer) {
   std::vector<Prompt> prompts;
   if (!options.manifest.empty()) {
-    const Manifest manifest(options.manifest);
+    const Manifest manifest(options.manifest, options.base.confine_paths);
     for (std::size_t i = 0; i < manifest.size(); ++i) {
       const std::string where = manifest.where(i);
       const ChatMLSample chat = prompt_of_sample(parse_chatml(manifest.line(i), where), where);
-      prompts.push_back({chat, manifest.folder(), where, count_text_tokens(chat, tokenizer)});
+      prompts.push_back({chat, manifest.clips(), where, count_text_tokens(chat, tokenizer)});
     }
     return prompts;
   }
@@ -129,7 +129,7 @@ std::vector<Prompt> make_prompts(const GenerateOptions& options, const std::stri
   }
   for (const std::string& text : texts_of(options)) {
     const ChatMLSample chat = generation_prompt(system, text, reference);
-    prompts.push_back({chat, "", "prompt", count_text_tokens(chat, tokenizer)});
+    prompts.push_back({chat, fs::path(), "prompt", count_text_tokens(chat, tokenizer)});
   }
   return prompts;
 }

@@ -16,6 +16,7 @@
 #include "higgs/base/error.h"
 #include "higgs/base/json.h"
 #include "higgs/base/log.h"
+#include "higgs/data/clip_file.h"
 #include "higgs/model/adapter.h"
 #include "higgs/train/objective.h"
 #include "output_file.h"
@@ -88,7 +89,7 @@ std::vector<EncodedSample> encoded(BaseModel& base, const Manifest& manifest, co
   std::vector<EncodedSample> samples;
   for (ChosenSample& chosen : tokenized(base, manifest, options)) {
     samples.push_back(
-        encode_sample(std::move(chosen.tokens), base.codes(), base.ids(), manifest.folder(), chosen.where));
+        encode_sample(std::move(chosen.tokens), base.codes(), base.ids(), manifest.clips(), chosen.where));
   }
   return samples;
 }
@@ -128,7 +129,7 @@ void inspect_text(const InspectOptions& options, TensorOutput& out) {
 void inspect_tokens(const InspectOptions& options, TensorOutput& out) {
   need(options.manifest, "manifest", "tokens");
   const BaseModel base(options.base);
-  const Manifest manifest(options.manifest);
+  const Manifest manifest(options.manifest, options.base.confine_paths);
   std::size_t i = 0;
   for (const ChosenSample& sample : tokenized(base, manifest, options)) {
     const std::string index = std::to_string(i++);
@@ -159,23 +160,22 @@ at::Tensor codes_tensor(const Codes& codes) {
 void inspect_codes(const InspectOptions& options, TensorOutput& out) {
   need(options.manifest, "manifest", "codes");
   BaseModel base(options.base);
-  const Manifest manifest(options.manifest);
+  const Manifest manifest(options.manifest, options.base.confine_paths);
   std::size_t i = 0;
   for (const ChosenSample& sample : tokenized(base, manifest, options)) {
     for (const AudioContent& clip : sample.tokens.audios) {
       const std::string index = std::to_string(i++);
-      const fs::path path = fs::path(clip.audio_url).is_absolute() ? fs::path(clip.audio_url)
-                                                                   : manifest.folder() / clip.audio_url;
-      const bool features = options.features && path.extension() != ".safetensors" && !clip.audio_url.empty();
-      if (features) {
-        const Waveform wave = read_audio_file(path, {clip.offset, clip.duration}, sample.where);
+      const ClipFile file(clip, manifest.clips(), sample.where);
+      if (options.features && !file.holds_codes()) {
+        const Waveform wave =
+            read_audio_bytes(file.bytes(), file.name(), {clip.offset, clip.duration}, sample.where);
         const AudioTokenizer& codec = base.codes().codec();
         CodecFeatures values;
         const auto samples = resample_soxr(wave.samples, wave.sample_rate, codec.sample_rate());
         out.add("codes." + index, codes_tensor(codec.encode(samples, sample.where, &values)));
         add_features(index, values, out);
       } else {
-        out.add("codes." + index, codes_tensor(base.codes().codes(clip, manifest.folder(), sample.where)));
+        out.add("codes." + index, codes_tensor(base.codes().codes(clip, manifest.clips(), sample.where)));
       }
       out.add_metadata("clip." + index, clip.audio_url);
     }
@@ -202,7 +202,7 @@ void add_audio_features(const AudioFeatures& features, TensorOutput& out) {
 void inspect_collate(const InspectOptions& options, TensorOutput& out) {
   need(options.manifest, "manifest", "collate");
   BaseModel base(options.base);
-  const Manifest manifest(options.manifest);
+  const Manifest manifest(options.manifest, options.base.confine_paths);
   const auto samples = encoded(base, manifest, options);
   const auto all = pointers(samples);
   const CollatedBatch batch = collate(all, collate_options(base.ids()));
@@ -223,7 +223,7 @@ void inspect_forward(const InspectOptions& options, TensorOutput& out) {
   need(options.manifest, "manifest", "forward");
   if (options.grads) need(options.adapter, "adapter", "forward --grads");
   BaseModel base(options.base);
-  const Manifest manifest(options.manifest);
+  const Manifest manifest(options.manifest, options.base.confine_paths);
   HiggsModel& model = base.model();
   std::optional<Adapter> adapter;  // before the clips are encoded: it may not fit
   if (!options.adapter.empty()) adapter.emplace(model, fs::path(options.adapter));

@@ -20,8 +20,8 @@ std::size_t encode_pass(const std::string& counter, const std::string& manifest,
     progress(std::min(line, size), size);
     return line;
   };
-  const std::size_t num_good =
-      encode_lines(manifest, base.tokenizer(), base.codes(), base.ids(), next_line, on_bad_line);
+  const std::size_t num_good = encode_lines(manifest, base.tokenizer(), base.codes(), base.ids(), next_line,
+                                            on_bad_line, base.confine_paths());
   ranks.barrier();
   return num_good;
 }

@@ -57,6 +57,7 @@ DatasetOptions dataset_options(const TrainOptions& options, Collective& ranks) {
   out.skip_bad_samples = options.skip_bad_samples;
   out.max_tokens = options.max_tokens;
   out.skip_too_long = options.on_too_long == "skip";
+  out.confine_paths = options.base.confine_paths;
   out.progress = [&ranks, progress = log::Progress("reading clips")](std::size_t done,
                                                                      std::size_t total) mutable {
     stop_if_requested();

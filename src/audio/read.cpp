@@ -123,7 +123,10 @@ void check_header(const SF_INFO& info, const Place& place) {
     throw place.error("a sample rate of " + std::to_string(info.samplerate) + " Hz; " +
                       std::to_string(kMinRate) + " to " + std::to_string(kMaxRate) + " are read");
   }
-  if (info.channels < 1) throw place.error("no channels");
+  if (info.channels < 1 || info.channels > kMaxClipChannels) {
+    throw place.error(std::to_string(info.channels) + " channels; 1 to " + std::to_string(kMaxClipChannels) +
+                      " are read");
+  }
   if (info.frames <= 0) throw place.error("no samples in it; remove or replace the clip");
 }
 
@@ -191,11 +194,11 @@ Waveform read_opened(const Opened& opened, const SF_INFO& info, const ClipRange&
   const SoundFile file(opened.handle, info);
   check_header(info, place);
   const FrameRange frames = frames_of(range, info, place);
-  if (static_cast<double>(frames.count) > kMaxClipSeconds * info.samplerate) {
+  const double most = std::min(kMaxClipSeconds * info.samplerate, static_cast<double>(kMaxClipSamples));
+  if (static_cast<double>(frames.count) > most) {
     throw place.error(seconds(static_cast<double>(frames.count) / info.samplerate) + " long, at most " +
-                      seconds(kMaxClipSeconds) +
-                      " are read; cut the clip, or give offset and "
-                      "duration");
+                      seconds(most / info.samplerate) +
+                      " are read at this rate; cut the clip, or give offset and duration");
   }
   Waveform wave{read_mono(file, frames, place), info.samplerate};
   check_finite(wave.samples, wave.sample_rate, place);

@@ -3,6 +3,24 @@
 #include <cstdio>
 #include <cstdlib>
 
+namespace higgs {
+namespace {
+
+std::string one_line(std::string text) {
+  constexpr std::size_t kHalf = kMaxMessage / 2 - 8;
+  if (text.size() > kMaxMessage) text.replace(kHalf, text.size() - 2 * kHalf, " [...] ");
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
+  }
+  return text;
+}
+
+}  // namespace
+
+UserError::UserError(const std::string& message) : std::runtime_error(one_line(message)) {}
+
+}  // namespace higgs
+
 namespace higgs::detail {
 
 void assertion_failed(const char* expression, const char* file, int line) {

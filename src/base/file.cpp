@@ -82,9 +82,13 @@ void read_in_pieces(const fs::path& path, const std::function<void(std::span<con
 }
 
 MappedFile::MappedFile(const fs::path& path) : path_(path) {
-  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // don't wait for a pipe's writer
   if (file.fd < 0) throw UserError(path.string() + ": cannot be opened: " + cause());
-  size_ = static_cast<std::size_t>(regular_file_status(file.fd, path).st_size);
+  const struct stat status = regular_file_status(file.fd, path);
+  if (!S_ISREG(status.st_mode)) {
+    throw UserError(path.string() + ": is a pipe or a device, a file is expected");
+  }
+  size_ = static_cast<std::size_t>(status.st_size);
   if (size_ == 0) return;
   void* address = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.fd, 0);
   if (address == MAP_FAILED) throw UserError(path.string() + ": cannot be mapped: " + cause());

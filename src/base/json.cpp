@@ -1,5 +1,6 @@
 #include "higgs/base/json.h"
 
+#include <limits>
 #include <set>
 
 #include "higgs/base/error.h"
@@ -8,8 +9,6 @@
 namespace higgs {
 namespace {
 
-constexpr int kMaxDepth = 64;
-
 // Builds the document while refusing what nlohmann's own parser lets pass.
 class StrictParser {
  public:
@@ -17,8 +16,14 @@ class StrictParser {
 
   Json parse(std::string_view text) {
     std::vector<std::set<std::string>> keys;
+    std::size_t num_values = 0;
     const auto callback = [&](int depth, Json::parse_event_t event, Json& parsed) {
-      if (depth > kMaxDepth) throw UserError(where_ + ": nested deeper than " + std::to_string(kMaxDepth));
+      if (depth > kMaxJsonDepth) {
+        throw UserError(where_ + ": nested deeper than " + std::to_string(kMaxJsonDepth));
+      }
+      if (++num_values > 2 * kMaxJsonValues) {  // a list or object counts twice, a key once
+        throw UserError(where_ + ": more than " + std::to_string(kMaxJsonValues) + " values");
+      }
       if (event == Json::parse_event_t::object_start) {
         keys.emplace_back();
       } else if (event == Json::parse_event_t::object_end) {
@@ -35,6 +40,14 @@ class StrictParser {
  private:
   const std::string& where_;
 };
+
+// What is above 2^63 comes as an unsigned number.
+bool fits_int64(const Json& value) {
+  if (value.is_number_unsigned()) {
+    return value.get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  }
+  return value.is_number_integer();
+}
 
 // "[json.exception.parse_error.101] parse error at line 1, column 5: ..." -> what follows the bracket
 std::string reason(const std::exception& error) {
@@ -55,7 +68,7 @@ Json parse_json(std::string_view text, const std::string& where) {
 
 Json read_json_file(const fs::path& path) {
   refuse_lfs_pointer(path);
-  Json document = parse_json(read_file(path), path.string());
+  Json document = parse_json(read_file(path, kMaxJsonFile), path.string());
   if (!document.is_object()) throw UserError(path.string() + ": the top of the file must be a JSON object");
   return document;
 }
@@ -76,7 +89,7 @@ const Json& JsonObject::at(const std::string& key) const {
 
 std::int64_t JsonObject::integer(const std::string& key) const {
   const Json& value = at(key);
-  if (!value.is_number_integer()) throw UserError(where_ + ": key '" + key + "' must be an integer");
+  if (!fits_int64(value)) throw UserError(where_ + ": key '" + key + "' must be an integer of 64 bits");
   return value.get<std::int64_t>();
 }
 
@@ -116,7 +129,7 @@ std::vector<std::int64_t> JsonObject::integers(const std::string& key) const {
   std::vector<std::int64_t> numbers;
   if (!value.is_array()) throw UserError(where_ + ": key '" + key + "' must be a list of integers");
   for (const Json& item : value) {
-    if (!item.is_number_integer()) throw UserError(where_ + ": key '" + key + "' must be a list of integers");
+    if (!fits_int64(item)) throw UserError(where_ + ": key '" + key + "' must be a list of integers");
     numbers.push_back(item.get<std::int64_t>());
   }
   return numbers;

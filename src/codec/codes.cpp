@@ -29,6 +29,21 @@ Codes read_codes(const fs::path& path) {
   return codes;
 }
 
+void check_codes(const Codes& codes, std::int64_t num_codebooks, std::int64_t codebook_size,
+                 const std::string& where) {
+  if (codes.num_codebooks != num_codebooks) {
+    throw UserError(where + ": holds " + std::to_string(codes.num_codebooks) + " codebooks, the base has " +
+                    std::to_string(num_codebooks));
+  }
+  if (codes.num_frames == 0) throw UserError(where + ": holds no frames");
+  for (const std::int16_t code : codes.values) {
+    if (code < 0 || code >= codebook_size) {
+      throw UserError(where + ": code " + std::to_string(code) + " is outside the codebook of " +
+                      std::to_string(codebook_size));
+    }
+  }
+}
+
 void write_codes(const fs::path& path, const Codes& codes) {
   HIGGS_ASSERT(static_cast<std::int64_t>(codes.values.size()) == codes.num_codebooks * codes.num_frames);
   write_safetensors(path, {{"codes",

@@ -8,7 +8,7 @@
 
 namespace higgs {
 
-ClipFile::ClipFile(const AudioContent& clip, const fs::path& manifest_folder, const std::string& where) {
+ClipFile::ClipFile(const AudioContent& clip, const ClipFolder& folder, const std::string& where) {
   const bool unnamed = clip.audio_url.empty() || clip.audio_url == "placeholder";
   if (unnamed && clip.raw_audio) {
     name_ = "raw_audio";
@@ -16,16 +16,11 @@ ClipFile::ClipFile(const AudioContent& clip, const fs::path& manifest_folder, co
     return;
   }
   if (unnamed) throw UserError(where + ": a clip has neither an audio_url nor raw_audio");
-  if (clip.audio_url.find("://") != std::string::npos) {
-    throw UserError(where + ": audio_url '" + clip.audio_url +
-                    "' is not a local file; download the clip first");
-  }
-  const fs::path path =
-      fs::path(clip.audio_url).is_absolute() ? fs::path(clip.audio_url) : manifest_folder / clip.audio_url;
-  if (!fs::exists(path)) throw UserError(where + ": " + path.string() + ": no such clip");
-  name_ = path.string();
-  holds_codes_ = path.extension() == ".safetensors";
-  if (!holds_codes_) file_.emplace(path);
+  path_ = folder.find(clip.audio_url, where);
+  const fs::path named(clip.audio_url);
+  name_ = (named.is_absolute() ? named : folder.path / named).string();
+  holds_codes_ = named.extension() == ".safetensors";
+  if (!holds_codes_) file_.emplace(path_);
 }
 
 std::string_view ClipFile::bytes() const {
@@ -33,10 +28,10 @@ std::string_view ClipFile::bytes() const {
   return {reinterpret_cast<const char*>(file_->bytes().data()), file_->bytes().size()};
 }
 
-HeardClip heard_clip(const AudioContent& clip, const fs::path& manifest_folder, const std::string& where) {
+HeardClip heard_clip(const AudioContent& clip, const ClipFolder& folder, const std::string& where) {
   HeardClip heard;
   {
-    const ClipFile file(clip, manifest_folder, where);
+    const ClipFile file(clip, folder, where);
     if (file.holds_codes()) {
       throw UserError(where + ": " + file.name() +
                       ": this base hears the clip through its audio tower: give the recording, not codes");
@@ -47,8 +42,8 @@ HeardClip heard_clip(const AudioContent& clip, const fs::path& manifest_folder, 
                      .update(clip.duration.value_or(-1.0))
                      .hex();
   }
-  heard.read = [clip, manifest_folder, where] {
-    const ClipFile file(clip, manifest_folder, where);
+  heard.read = [clip, folder, where] {
+    const ClipFile file(clip, folder, where);
     const Waveform wave = read_audio_bytes(file.bytes(), file.name(), {clip.offset, clip.duration}, where);
     return resample_soxr(wave.samples, wave.sample_rate, kMelSampleRate);
   };

@@ -40,30 +40,16 @@ const AudioTokenizer& CodeStore::codec() {
   return *codec_;
 }
 
-void CodeStore::check(const Codes& codes, const std::string& where) const {
-  if (codes.num_codebooks != num_codebooks_) {
-    throw UserError(where + ": holds " + std::to_string(codes.num_codebooks) + " codebooks, the base has " +
-                    std::to_string(num_codebooks_));
-  }
-  if (codes.num_frames == 0) throw UserError(where + ": holds no frames");
-  for (const std::int16_t code : codes.values) {
-    if (code < 0 || code >= codebook_size_) {
-      throw UserError(where + ": code " + std::to_string(code) + " is outside the codebook of " +
-                      std::to_string(codebook_size_));
-    }
-  }
-}
-
 fs::path CodeStore::cache_path(const std::string& key) const {
   return cache_folder_ / key.substr(0, 2) / (key + ".safetensors");
 }
 
-Codes CodeStore::codes(const AudioContent& clip, const fs::path& manifest_folder, const std::string& where) {
-  const ClipFile file(clip, manifest_folder, where);
+Codes CodeStore::codes(const AudioContent& clip, const ClipFolder& folder, const std::string& where) {
+  const ClipFile file(clip, folder, where);
   if (!file.holds_codes()) return encode_cached(file.bytes(), file.name(), clip, where);
   try {
-    Codes codes = read_codes(file.name());
-    check(codes, file.name());
+    Codes codes = read_codes(file.path());
+    check_codes(codes, num_codebooks_, codebook_size_, file.name());
     return codes;
   } catch (const UserError& error) {
     throw UserError(where + ": " + error.what());
@@ -80,7 +66,7 @@ Codes CodeStore::encode_cached(std::string_view bytes, const std::string& name, 
   if (fs::exists(cached)) {
     try {
       Codes codes = read_codes(cached);
-      check(codes, cached.string());
+      check_codes(codes, num_codebooks_, codebook_size_, cached.string());
       ++num_reused_;
       return codes;
     } catch (const UserError& error) {

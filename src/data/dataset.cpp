@@ -67,17 +67,17 @@ class PromptStatistics {
 }  // namespace
 
 EncodedSample encode_sample(TokenizedSample tokens, CodeStore& store, const SpecialIds& ids,
-                            const fs::path& manifest_folder, const std::string& where) {
+                            const ClipFolder& folder, const std::string& where) {
   check_placeholders(tokens, ids.audio_in, ids.audio_out, where);
   EncodedSample sample;
   for (const std::int64_t id : tokens.input_ids) {
     if (id != ids.audio_in && id != ids.audio_out) continue;
     const AudioContent& clip = tokens.audios[sample.codes.size()];
     const bool heard = ids.whisper && id == ids.audio_in;
-    sample.heard.push_back(heard ? heard_clip(clip, manifest_folder, where) : HeardClip{});
+    sample.heard.push_back(heard ? heard_clip(clip, folder, where) : HeardClip{});
     // Of a clip that is only heard, codes would go nowhere.
     sample.codes.push_back(heard && !ids.encode_audio_in ? Codes{ids.num_codebooks, 0, {}}
-                                                         : store.codes(clip, manifest_folder, where));
+                                                         : store.codes(clip, folder, where));
   }
   sample.input_ids = std::move(tokens.input_ids);
   sample.label_ids = std::move(tokens.label_ids);
@@ -88,7 +88,7 @@ EncodedSample encode_sample(TokenizedSample tokens, CodeStore& store, const Spec
 
 Dataset Dataset::load(const fs::path& path, const Tokenizer& tokenizer, CodeStore& store,
                       const SpecialIds& ids, const DatasetOptions& options) {
-  const Manifest manifest(path);
+  const Manifest manifest(path, options.confine_paths);
   const SampleTokenizer to_tokens(tokenizer);
   Dataset dataset;
   PromptStatistics statistics(tokenizer);
@@ -97,7 +97,7 @@ Dataset Dataset::load(const fs::path& path, const Tokenizer& tokenizer, CodeStor
     try {
       const ChatMLSample chat = parse_chatml(manifest.line(i), where);
       EncodedSample sample =
-          encode_sample(to_tokens.tokenize(chat, where), store, ids, manifest.folder(), where);
+          encode_sample(to_tokens.tokenize(chat, where), store, ids, manifest.clips(), where);
       const std::int64_t length = expanded_length(sample, ids);
       if (options.max_tokens > 0 && length > options.max_tokens) {
         const std::string message = where + ": " + std::to_string(length) +
@@ -150,15 +150,15 @@ Dataset Dataset::split_every(std::size_t k) {
 
 std::size_t encode_lines(const fs::path& path, const Tokenizer& tokenizer, CodeStore& store,
                          const SpecialIds& ids, const std::function<std::size_t()>& next_line,
-                         const std::function<void(const UserError&)>& on_bad_line) {
-  const Manifest manifest(path);
+                         const std::function<void(const UserError&)>& on_bad_line, bool confine_paths) {
+  const Manifest manifest(path, confine_paths);
   const SampleTokenizer to_tokens(tokenizer);
   std::size_t num_good = 0;
   for (std::size_t i; (i = next_line()) < manifest.size();) {
     try {
       const std::string where = manifest.where(i);
       const ChatMLSample chat = parse_chatml(manifest.line(i), where);
-      encode_sample(to_tokens.tokenize(chat, where), store, ids, manifest.folder(), where);
+      encode_sample(to_tokens.tokenize(chat, where), store, ids, manifest.clips(), where);
       ++num_good;
     } catch (const UserError& error) {
       on_bad_line(error);

@@ -11,7 +11,7 @@ std::string_view text_of(const MappedFile& file) {
 
 }  // namespace
 
-Manifest::Manifest(const fs::path& path) : file_(path) {
+Manifest::Manifest(const fs::path& path, bool confine_paths) : file_(path), confine_paths_(confine_paths) {
   const std::string_view text = text_of(file_);
   std::uint64_t number = 1;
   for (std::size_t begin = 0; begin < text.size(); ++number) {

@@ -143,7 +143,8 @@ at::Tensor WeightSource::take(const std::string& canonical, at::IntArrayRef shap
 void WeightSource::expect_all_taken() const {
   std::string names;
   std::size_t count = 0;
-  for (const auto& [name, view] : files_.tensors()) {
+  for (const auto& tensor : files_.tensors()) {
+    const std::string& name = tensor.first;
     if (taken_.count(name) != 0 || is_ignored(layout_, name)) continue;
     if (std::ranges::any_of(ignored_, [&](const auto& prefix) { return name.starts_with(prefix); })) continue;
     if (++count <= 3) names += (names.empty() ? "" : ", ") + name;

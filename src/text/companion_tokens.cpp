@@ -62,7 +62,8 @@ void read_decoder(const JsonObject& config, std::vector<AddedToken>& listed) {
 void read_added_tokens_file(const fs::path& path, CompanionTokens& tokens) {
   const Json file = read_json_file(path);
   const JsonObject object(file, path.string());
-  for (const auto& [content, value] : file.items()) {
+  for (const auto& item : file.items()) {
+    const std::string& content = item.key();
     const auto same = [&](const AddedToken& token) { return token.content == content; };
     if (content.empty() || std::any_of(tokens.listed.begin(), tokens.listed.end(), same)) continue;
     AddedToken token;

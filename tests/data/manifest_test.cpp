@@ -16,7 +16,7 @@ TEST(Manifest, NumbersLinesFromOneAndPassesOverBlankOnes) {
   EXPECT_EQ(manifest.line(2), "{\"c\":3}");
   EXPECT_EQ(manifest.where(0), (folder / "m.jsonl").string() + ":1");
   EXPECT_EQ(manifest.where(1), (folder / "m.jsonl").string() + ":4");
-  EXPECT_EQ(manifest.folder(), folder.path());
+  EXPECT_EQ(manifest.clips().path, folder.path());
 }
 
 TEST(Manifest, RefusesFilesWithoutSamples) {

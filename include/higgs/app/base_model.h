@@ -15,6 +15,7 @@ namespace higgs {
 
 struct BaseOptions {
   std::string base_ckpt, audio_tokenizer, cache_dir, codec_rule = "auto", dtype = "auto", device = "auto";
+  bool confine_paths = false;  // a manifest names clips in its own folder only
 
   // Adds the flags these options have in every command.
   void describe(FlagTable& table);
@@ -32,6 +33,7 @@ class BaseModel {
   const fs::path& folder() const { return folder_; }
   at::Device device() const { return device_; }
   at::ScalarType dtype() const { return dtype_; }
+  bool confine_paths() const { return options_.confine_paths; }
 
   HiggsModel& model();  // loads the weights the first time
   CodeStore& codes();   // opens the codec when a clip needs it

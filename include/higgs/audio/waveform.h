@@ -24,7 +24,8 @@ struct ClipRange {
 
 // Reads wav, flac, ogg or mp3 at the file's own rate and mixes the channels to mono (their mean), as
 // librosa.load(path, sr=None, mono=True). Safe on several threads. UserError naming the path (and `where` =
-// manifest:line when not empty) for a missing file, no audio file, zero samples, more than `kMaxClipSeconds`,
+// manifest:line when not empty) for a missing file, no audio file, a rate outside 1 to 768 kHz, more than
+// kMaxClipChannels, zero samples, more than kMaxClipSeconds or kMaxClipSamples of what is asked for,
 // non-finite samples, or a range outside the clip (its end may lie 0.1 s past the clip's, since manifests
 // round; the rest is read, as by librosa).
 Waveform read_audio_file(const fs::path& path, const ClipRange& range = {}, const std::string& where = "");
@@ -32,6 +33,8 @@ Waveform read_audio_file(const fs::path& path, const ClipRange& range = {}, cons
 Waveform read_audio_bytes(std::string_view bytes, const std::string& name, const ClipRange& range = {},
                           const std::string& where = "");
 inline constexpr double kMaxClipSeconds = 3600.0;
+inline constexpr std::int64_t kMaxClipSamples = std::int64_t{3600} * 48000;  // an hour at 48 kHz: 0.7 GB
+inline constexpr int kMaxClipChannels = 64;
 
 // soxr HQ, as librosa.resample(res_type="soxr_hq"): ceil(n * (to / from)) samples in librosa's double
 // arithmetic (44100 samples at 44.1 kHz give 24001 at 24 kHz, the last one 0); unchanged when the rates

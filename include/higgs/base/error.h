@@ -1,16 +1,22 @@
 // Errors a user can mend, and checks for what only a programmer can break.
 #pragma once
 
+#include <cstddef>
 #include <stdexcept>
 #include <string>
 
 namespace higgs {
 
+// Longest message of a UserError, in bytes.
+inline constexpr std::size_t kMaxMessage = 2000;
+
 // A mistake in flags, configuration or data. The message is one line: what is wrong, in which file (and
 // line), and what to do. The program prints it and ends with exit code 2.
+// Names out of a file go into messages as they are; here control characters become '?', so that no file can
+// write a second line or to the terminal, and the middle of what is longer than kMaxMessage is left out.
 class UserError : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit UserError(const std::string& message);
 };
 
 // The run failed through no mistake in its inputs (a full disk, say). Exit code 1.

@@ -20,7 +20,8 @@ std::string read_file(const fs::path& path, std::size_t max_bytes = std::size_t{
 // The whole file, piece after piece. UserError naming the path when it can't be read.
 void read_in_pieces(const fs::path& path, const std::function<void(std::span<const std::byte>)>& take);
 
-// A read-only mapping of a whole file, shared with the page cache. UserError when it can't be opened.
+// A read-only mapping of a whole file, shared with the page cache. UserError when it can't be opened, or
+// is a pipe or a device.
 class MappedFile {
  public:
   explicit MappedFile(const fs::path& path);

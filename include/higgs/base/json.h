@@ -14,11 +14,16 @@ namespace higgs {
 
 using Json = nlohmann::json;
 
+// Far above what tokenizers and configurations need; they bound the memory that a hostile file can take.
+inline constexpr int kMaxJsonDepth = 64;
+inline constexpr std::size_t kMaxJsonValues = std::size_t{1} << 22;
+inline constexpr std::size_t kMaxJsonFile = std::size_t{256} << 20;  // bytes
+
 // Parses `text`; `where` (a path, or path:line) begins the UserError's message when it isn't JSON, nests
-// deeper than 64 levels, or holds a key twice in one object.
+// deeper than kMaxJsonDepth, has more than kMaxJsonValues values, or holds a key twice in one object.
 Json parse_json(std::string_view text, const std::string& where);
 
-// A JSON file whose top is an object.
+// A JSON file of at most kMaxJsonFile bytes whose top is an object.
 Json read_json_file(const fs::path& path);
 
 // A view of one JSON object that reads typed values, and errors as `where: key 'k' ...`.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "higgs/base/file.h"
@@ -25,6 +26,10 @@ struct Codes {
 // A .safetensors file with integer `codes` [num_codebooks, T]: a clip already encoded. UserError naming the
 // path.
 Codes read_codes(const fs::path& path);
+// UserError, `where` in front, unless there are `num_codebooks` of at least one frame and every code lies in
+// [0, codebook_size).
+void check_codes(const Codes& codes, std::int64_t num_codebooks, std::int64_t codebook_size,
+                 const std::string& where);
 // Writes int16 `codes`, atomically.
 void write_codes(const fs::path& path, const Codes& codes);
 

@@ -7,28 +7,31 @@
 
 #include "higgs/base/file.h"
 #include "higgs/data/chatml.h"
+#include "higgs/data/clip_folder.h"
 #include "higgs/data/collate.h"
 
 namespace higgs {
 
 class ClipFile {
  public:
-  // Relative paths start from `manifest_folder`. UserError, `where` in front, when there is no such clip.
-  ClipFile(const AudioContent& clip, const fs::path& manifest_folder, const std::string& where);
+  // UserError, `where` in front, when there is no such clip, or `folder` doesn't allow it.
+  ClipFile(const AudioContent& clip, const ClipFolder& folder, const std::string& where);
 
   std::string_view bytes() const;
   const std::string& name() const { return name_; }  // its path, or "raw_audio"
+  const fs::path& path() const { return path_; }     // to read it by; "" for bytes inside the manifest
   // A `.safetensors` file, taken as already encoded.
   bool holds_codes() const { return holds_codes_; }
 
  private:
   std::string name_, inline_bytes_;
+  fs::path path_;
   std::optional<MappedFile> file_;
   bool holds_codes_ = false;
 };
 
 // The clip for an audio tower: read once now, so that a mistake is known, and whenever a batch wants it.
 // UserError also for a clip of which only codes are given.
-HeardClip heard_clip(const AudioContent& clip, const fs::path& manifest_folder, const std::string& where);
+HeardClip heard_clip(const AudioContent& clip, const ClipFolder& folder, const std::string& where);
 
 }  // namespace higgs

@@ -8,6 +8,7 @@
 
 #include "higgs/codec/audio_tokenizer.h"
 #include "higgs/data/chatml.h"
+#include "higgs/data/clip_folder.h"
 
 namespace higgs {
 
@@ -21,9 +22,9 @@ class CodeStore {
             std::int64_t codebook_size);
   ~CodeStore();
 
-  // Codes of a clip; relative paths start from `manifest_folder`. A `.safetensors` file is taken as already
+  // Codes of a clip; found as `folder` says. A `.safetensors` file is taken as already
   // encoded. UserError, `where` in front, for what can't be read, is too short, or has other codebooks.
-  Codes codes(const AudioContent& clip, const fs::path& manifest_folder, const std::string& where);
+  Codes codes(const AudioContent& clip, const ClipFolder& folder, const std::string& where);
 
   std::int64_t num_encoded() const { return num_encoded_; }  // clips that weren't in the cache
   std::int64_t num_reused() const { return num_reused_; }
@@ -32,7 +33,6 @@ class CodeStore {
  private:
   Codes encode_cached(std::string_view bytes, const std::string& name, const AudioContent& clip,
                       const std::string& where);
-  void check(const Codes& codes, const std::string& where) const;
   fs::path cache_path(const std::string& key) const;
 
   CodecOpener open_codec_;

@@ -30,6 +30,7 @@ struct DatasetOptions {
   bool skip_bad_samples = false;  // else the first bad line stops everything
   std::int64_t max_tokens = 0;    // longest sample in expanded positions; 0: no limit
   bool skip_too_long = false;     // else a longer sample is an error
+  bool confine_paths = false;     // clips outside the manifest's folder are refused
   std::function<void(std::size_t done, std::size_t total)> progress;  // called after every line
 };
 
@@ -64,14 +65,15 @@ class Dataset {
 
 // A tokenised sample with its clips encoded, and found for the audio tower where `ids` say so. UserError.
 EncodedSample encode_sample(TokenizedSample tokens, CodeStore& store, const SpecialIds& ids,
-                            const fs::path& manifest_folder, const std::string& where);
+                            const ClipFolder& folder, const std::string& where);
 
 // Encodes the clips of the lines that `next_line` gives, until it gives one behind the last: what one rank
 // does so that all find everything in the cache. Bad lines go to `on_bad_line`. Returns how many lines were
 // good.
 std::size_t encode_lines(const fs::path& manifest, const Tokenizer& tokenizer, CodeStore& store,
                          const SpecialIds& ids, const std::function<std::size_t()>& next_line,
-                         const std::function<void(const UserError&)>& on_bad_line);
+                         const std::function<void(const UserError&)>& on_bad_line,
+                         bool confine_paths = false);
 
 CollateOptions collate_options(const SpecialIds& ids);
 // Collates and packs; `places` of each sample in its optimizer step, as in PackOptions.

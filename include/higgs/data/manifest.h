@@ -6,25 +6,26 @@
 #include <string_view>
 #include <vector>
 
-#include "higgs/base/file.h"
+#include "higgs/data/clip_folder.h"
 
 namespace higgs {
 
 class Manifest {
  public:
   // UserError when the file can't be read or holds no sample. Blank lines are passed over.
-  explicit Manifest(const fs::path& path);
+  explicit Manifest(const fs::path& path, bool confine_paths = false);
 
   std::size_t size() const { return begins_.size(); }
   std::string_view line(std::size_t i) const;
   // "manifest.jsonl:12", for messages.
   std::string where(std::size_t i) const;
-  // Folder that relative clip paths start from.
-  fs::path folder() const { return file_.path().parent_path(); }
+  // Where its clips are looked for.
+  ClipFolder clips() const { return {file_.path().parent_path(), confine_paths_}; }
   const fs::path& path() const { return file_.path(); }
 
  private:
   MappedFile file_;
+  bool confine_paths_;
   std::vector<std::uint64_t> begins_;
   std::vector<std::uint64_t> numbers_;  // line numbers from 1
 };
