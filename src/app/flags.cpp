@@ -128,6 +128,12 @@ void FlagTable::set(Flag& flag, const std::string& text, const std::string& wher
   flag.given = true;
 }
 
+void FlagTable::check_value(const std::string& name, double value, const std::string& what) const {
+  for (const Flag& flag : flags_) {
+    if (flag.name == name) check_range(flag, value, what);
+  }
+}
+
 void FlagTable::read_config(const fs::path& path) {
   toml::table document;
   try {

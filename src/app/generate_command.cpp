@@ -79,15 +79,20 @@ void apply_generation_config(const fs::path& base, const FlagTable& table, Sampl
   if (!fs::exists(path)) return;
   const Json document = read_json_file(path);
   const JsonObject fields(document, path.string());
-  if (!table.was_given("temperature"))
-    sampling.temperature = fields.number("temperature", sampling.temperature);
-  if (!table.was_given("top_k")) sampling.top_k = fields.integer("top_k", sampling.top_k);
-  if (!table.was_given("top_p")) sampling.top_p = fields.number("top_p", sampling.top_p);
-  if (!table.was_given("ras_window"))
-    sampling.ras_window = fields.integer("ras_win_len", sampling.ras_window);
-  if (!table.was_given("ras_repeats")) {
-    sampling.ras_repeats = fields.integer("ras_win_max_num_repeat", sampling.ras_repeats);
-  }
+  const auto take = [&](const char* flag, const char* key, auto& setting) {
+    if (table.was_given(flag) || !fields.has(key)) return;
+    if constexpr (std::is_same_v<decltype(setting), double&>) {
+      setting = fields.number(key);
+    } else {
+      setting = fields.integer(key);
+    }
+    table.check_value(flag, static_cast<double>(setting), path.string() + ": key '" + key + "'");
+  };
+  take("temperature", "temperature", sampling.temperature);
+  take("top_k", "top_k", sampling.top_k);
+  take("top_p", "top_p", sampling.top_p);
+  take("ras_window", "ras_win_len", sampling.ras_window);
+  take("ras_repeats", "ras_win_max_num_repeat", sampling.ras_repeats);
 }
 
 std::vector<std::string> texts_of(const GenerateOptions& options) {
@@ -150,7 +155,8 @@ std::int64_t frame_limit(const GenerateOptions& options, const Prompt& prompt,
         trained && trained->seconds_per_text_token > 0.0 ? trained->seconds_per_text_token : 0.2;
     seconds = std::max(10.0, 4.0 * per_token * static_cast<double>(prompt.text_tokens));
   }
-  return std::max<std::int64_t>(1, static_cast<std::int64_t>(seconds * kFramesPerSecond));
+  constexpr double kMost = 86400.0;  // a day
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::min(seconds, kMost) * kFramesPerSecond));
 }
 
 void speak(BaseModel& base, const AudioTokenizer& codec, const Prompt& prompt, const GenerateOptions& options,

@@ -1,5 +1,6 @@
 #include "higgs/app/prompt_file.h"
 
+#include "higgs/base/error.h"
 #include "higgs/base/json.h"
 
 namespace higgs {
@@ -18,7 +19,11 @@ std::optional<PromptFile> read_prompt_file(const fs::path& adapter_folder) {
   if (!fs::exists(path)) return std::nullopt;
   const Json document = read_json_file(path);
   const JsonObject fields(document, path.string());
-  return PromptFile{fields.string("system_text", ""), fields.number("seconds_per_text_token", 0.0)};
+  PromptFile prompt{fields.string("system_text", ""), fields.number("seconds_per_text_token", 0.0)};
+  if (!(prompt.seconds_per_text_token >= 0.0 && prompt.seconds_per_text_token <= 3600.0)) {
+    throw UserError(path.string() + ": key 'seconds_per_text_token' must be 0 to 3600");
+  }
+  return prompt;
 }
 
 }  // namespace higgs

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <mutex>
 #include <utility>
 
@@ -171,6 +172,22 @@ void check_finite(const std::vector<float>& samples, int rate, const Place& plac
                     ") is not a finite number; replace the clip");
 }
 
+// Whether a file begins as one of the four kinds does. libsndfile knows some twenty others, old and seldom
+// tested: their readers never see a byte.
+bool begins_as_sound(std::string_view bytes) {
+  const auto byte = [&](std::size_t i) {
+    return i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0U;
+  };
+  const bool riff = bytes.starts_with("RIFF") || bytes.starts_with("RIFX") || bytes.starts_with("RF64");
+  if (riff) return bytes.size() >= 12 && bytes.substr(8, 4) == "WAVE";
+  const bool mpeg = byte(0) == 0xFFU && (byte(1) & 0xE0U) == 0xE0U;
+  return mpeg || bytes.starts_with("fLaC") || bytes.starts_with("OggS") || bytes.starts_with("ID3");
+}
+
+[[noreturn]] void refuse_kind(const Place& place) {
+  throw place.error("is not an audio file; wav, flac, ogg and mp3 are read");
+}
+
 struct Opened {
   SNDFILE* handle = nullptr;
   int error = SF_ERR_NO_ERROR;
@@ -187,9 +204,8 @@ Opened open_alone(const Open& open) {
 
 Waveform read_opened(const Opened& opened, const SF_INFO& info, const ClipRange& range, const Place& place) {
   if (opened.handle == nullptr) {
-    const bool unknown = opened.error == SF_ERR_UNRECOGNISED_FORMAT;
-    throw place.error(std::string(unknown ? "is not an audio file" : "is damaged, or of an unknown kind") +
-                      "; wav, flac, ogg and mp3 are read");
+    if (opened.error == SF_ERR_UNRECOGNISED_FORMAT) refuse_kind(place);
+    throw place.error("is damaged, or of an unknown kind; wav, flac, ogg and mp3 are read");
   }
   const SoundFile file(opened.handle, info);
   check_header(info, place);
@@ -198,7 +214,7 @@ Waveform read_opened(const Opened& opened, const SF_INFO& info, const ClipRange&
   if (static_cast<double>(frames.count) > most) {
     throw place.error(seconds(static_cast<double>(frames.count) / info.samplerate) + " long, at most " +
                       seconds(most / info.samplerate) +
-                      " are read at this rate; cut the clip, or give offset and duration");
+                      " are read; cut the clip, or give offset and duration");
   }
   Waveform wave{read_mono(file, frames, place), info.samplerate};
   check_finite(wave.samples, wave.sample_rate, place);
@@ -213,6 +229,12 @@ Waveform read_audio_file(const fs::path& path, const ClipRange& range, const std
   const fs::file_status status = fs::status(path, error);
   if (status.type() == fs::file_type::not_found) throw place.error("no such file");
   if (status.type() != fs::file_type::regular) throw place.error("is not a file that can be read");
+  std::ifstream stream(path, std::ios::binary);
+  std::string begin(12, '\0');
+  if (stream) {
+    stream.read(begin.data(), static_cast<std::streamsize>(begin.size()));
+    if (!begins_as_sound(begin)) refuse_kind(place);
+  }
   SF_INFO info{};
   const Opened opened = open_alone([&] { return sf_open(path.c_str(), SFM_READ, &info); });
   if (opened.error == SF_ERR_SYSTEM) throw place.error("cannot be opened");
@@ -221,12 +243,14 @@ Waveform read_audio_file(const fs::path& path, const ClipRange& range, const std
 
 Waveform read_audio_bytes(std::string_view bytes, const std::string& name, const ClipRange& range,
                           const std::string& where) {
+  const Place place(name, where);
+  if (!begins_as_sound(bytes)) refuse_kind(place);
   MemoryStream stream{bytes};
   SF_VIRTUAL_IO io{MemoryStream::size, MemoryStream::seek, MemoryStream::read, MemoryStream::write,
                    MemoryStream::tell};
   SF_INFO info{};
   const Opened opened = open_alone([&] { return sf_open_virtual(&io, SFM_READ, &info, &stream); });
-  return read_opened(opened, info, range, Place(name, where));
+  return read_opened(opened, info, range, place);
 }
 
 }  // namespace higgs

@@ -10,7 +10,8 @@ std::string one_line(std::string text) {
   constexpr std::size_t kHalf = kMaxMessage / 2 - 8;
   if (text.size() > kMaxMessage) text.replace(kHalf, text.size() - 2 * kHalf, " [...] ");
   for (char& c : text) {
-    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
+    const bool space = c == '\n' || c == '\r' || c == '\t';
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = space ? ' ' : '?';
   }
   return text;
 }

@@ -21,7 +21,10 @@ class StrictParser {
       if (depth > kMaxJsonDepth) {
         throw UserError(where_ + ": nested deeper than " + std::to_string(kMaxJsonDepth));
       }
-      if (++num_values > 2 * kMaxJsonValues) {  // a list or object counts twice, a key once
+      using Event = Json::parse_event_t;
+      const bool begins =
+          event == Event::value || event == Event::array_start || event == Event::object_start;
+      if (begins && ++num_values > kMaxJsonValues) {
         throw UserError(where_ + ": more than " + std::to_string(kMaxJsonValues) + " values");
       }
       if (event == Json::parse_event_t::object_start) {

@@ -57,7 +57,11 @@ fs::path resolve_checkpoint(const std::string& name, const std::string& flag) {
     throw UserError(flag + " " + name + ": neither a folder nor in the Hugging Face cache (" +
                     hub_cache().string() + "); get it with: " + command);
   }
-  const fs::path snapshot = repository / "snapshots" / trimmed(read_file(reference, 4096));
+  const std::string revision = trimmed(read_file(reference, 4096));
+  if (revision.empty() || revision.find('/') != std::string::npos || revision.front() == '.') {
+    throw UserError(reference.string() + ": names no snapshot; get it with: " + command);
+  }
+  const fs::path snapshot = repository / "snapshots" / revision;
   if (!fs::is_directory(snapshot)) {
     throw UserError(snapshot.string() + ": snapshot is missing; get it with: " + command);
   }

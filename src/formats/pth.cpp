@@ -1,5 +1,6 @@
 #include "higgs/formats/pth.h"
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 
@@ -10,12 +11,7 @@
 namespace higgs {
 namespace {
 
-// Bounds for hostile files, whose dicts may hold one another many times over.
-constexpr int kMaxDepth = 8;
-constexpr std::size_t kMaxVisits = 1u << 20;
-constexpr std::size_t kMaxKey = 512;
-constexpr std::size_t kMaxNames = 64u << 20;  // bytes of all names
-constexpr std::uint64_t kMaxCopies = 4;       // bytes copied, as a multiple of the file's
+using pth::kMaxCopies, pth::kMaxDepth, pth::kMaxKey, pth::kMaxNames, pth::kMaxVisits;
 
 std::string text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -23,22 +19,22 @@ std::string text_of(std::span<const std::byte> bytes) {
 
 // Number of elements and, of those that exist, the highest index into the storage; false on overflow.
 bool extent(const pickle::Tensor& tensor, std::uint64_t& numel, std::uint64_t& last) {
+  std::int64_t bytes = static_cast<std::int64_t>(size_of(tensor.storage.dtype));
   numel = 1;
   last = tensor.offset;
   bool fits = true;
-  for (const std::int64_t size : tensor.shape) {
-    if (size == 0) {
-      numel = 0;
-      return true;
-    }
-  }
+  const bool empty = std::count(tensor.shape.begin(), tensor.shape.end(), 0) != 0;
   for (std::size_t i = 0; i < tensor.shape.size(); ++i) {
     const auto size = static_cast<std::uint64_t>(tensor.shape[i]);
+    if (size == 0) continue;  // the other dimensions must fit all the same: strides are computed from them
     std::uint64_t reach = 0;
+    fits = fits && !__builtin_mul_overflow(bytes, tensor.shape[i], &bytes);
     fits = fits && !__builtin_mul_overflow(numel, size, &numel);
+    if (empty) continue;
     fits = fits && !__builtin_mul_overflow(size - 1, static_cast<std::uint64_t>(tensor.strides[i]), &reach);
     fits = fits && !__builtin_add_overflow(last, reach, &last);
   }
+  if (empty) numel = 0;
   return fits;
 }
 

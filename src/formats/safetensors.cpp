@@ -32,9 +32,6 @@ const TypeRow& row(DType dtype) {
   return *std::find_if(kTypes.begin(), kTypes.end(), [&](const TypeRow& r) { return r.dtype == dtype; });
 }
 
-constexpr std::uint64_t kMaxHeader = 100u << 20;  // the reference implementation's limit
-constexpr std::size_t kMaxRank = 16;
-
 DType dtype_from(const std::string& name, const std::string& where) {
   for (const TypeRow& r : kTypes) {
     if (r.name == name) return r.dtype;
@@ -44,16 +41,17 @@ DType dtype_from(const std::string& name, const std::string& where) {
 
 // Shape as written, and the number of bytes it needs; overflow and negative sizes are refused.
 std::uint64_t checked_bytes(const std::vector<std::int64_t>& shape, DType dtype, const std::string& where) {
-  if (shape.size() > kMaxRank)
-    throw UserError(where + ": more than " + std::to_string(kMaxRank) + " dimensions");
-  std::uint64_t bytes = size_of(dtype);
+  if (shape.size() > kMaxTensorRank)
+    throw UserError(where + ": more than " + std::to_string(kMaxTensorRank) + " dimensions");
+  std::int64_t bytes = static_cast<std::int64_t>(size_of(dtype));
+  bool empty = false;
   for (const std::int64_t n : shape) {
     if (n < 0) throw UserError(where + ": negative dimension");
-    if (__builtin_mul_overflow(bytes, static_cast<std::uint64_t>(n), &bytes)) {
-      throw UserError(where + ": shape too large");
-    }
+    empty = empty || n == 0;
+    // Beside a 0 too: strides are computed from the other dimensions.
+    if (n != 0 && __builtin_mul_overflow(bytes, n, &bytes)) throw UserError(where + ": shape too large");
   }
-  return bytes;
+  return empty ? 0 : static_cast<std::uint64_t>(bytes);
 }
 
 struct Range {
@@ -114,7 +112,7 @@ SafetensorsFile::SafetensorsFile(const fs::path& path) : file_(std::make_unique<
   std::uint64_t header_size = 0;
   if (bytes.size() < sizeof header_size) throw UserError(where + ": too short for a safetensors file");
   std::memcpy(&header_size, bytes.data(), sizeof header_size);
-  if (header_size > kMaxHeader || header_size > bytes.size() - sizeof header_size) {
+  if (header_size > kMaxSafetensorsHeader || header_size > bytes.size() - sizeof header_size) {
     throw UserError(where + ": not a safetensors file, or truncated in its header");
   }
   const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + sizeof header_size,

@@ -6,6 +6,24 @@
 namespace higgs {
 namespace {
 
+// An integer of a size that a model can have.
+std::int64_t size_of(const JsonObject& fields, const char* key, std::int64_t value,
+                     std::int64_t most = kMaxModelSize) {
+  if (value < 1 || value > most) {
+    throw UserError(fields.where() + ": key '" + key + "' must be 1 to " + std::to_string(most) + ", it is " +
+                    std::to_string(value));
+  }
+  return value;
+}
+
+std::int64_t size_of(const JsonObject& fields, const char* key) {
+  return size_of(fields, key, fields.integer(key));
+}
+
+std::int64_t parts_of(const JsonObject& fields, const char* key) {
+  return size_of(fields, key, fields.integer(key), kMaxModelParts);
+}
+
 // Rope settings stand in `rope_parameters` (transformers 5), or in `rope_theta` + `rope_scaling` (before).
 void read_rope(const JsonObject& fields, ModelConfig& config) {
   const bool merged = fields.has("rope_parameters");
@@ -39,16 +57,13 @@ std::int64_t integer_or_default(const JsonObject& fields, const char* key, std::
 
 // The Llama part, which both layouts share: at the top in HF, under `text_config` in boson.
 void read_decoder(const JsonObject& fields, const DecoderDefaults& defaults, ModelConfig& config) {
-  config.hidden_size = fields.integer("hidden_size");
-  config.intermediate_size = fields.integer("intermediate_size");
-  config.num_layers = fields.integer("num_hidden_layers");
-  config.num_heads = fields.integer("num_attention_heads");
+  config.hidden_size = size_of(fields, "hidden_size");
+  config.intermediate_size = size_of(fields, "intermediate_size");
+  config.num_layers = parts_of(fields, "num_hidden_layers");
+  config.num_heads = parts_of(fields, "num_attention_heads");
   config.num_kv_heads =
       integer_or_default(fields, "num_key_value_heads", defaults.num_kv_heads, config.num_heads);
-  config.vocab_size = fields.integer("vocab_size");
-  if (config.num_heads <= 0 || config.hidden_size <= 0 || config.num_layers <= 0 || config.vocab_size <= 0) {
-    throw UserError(fields.where() + ": sizes must be positive");
-  }
+  config.vocab_size = size_of(fields, "vocab_size");
   config.head_dim =
       integer_or_default(fields, "head_dim", defaults.head_dim, config.hidden_size / config.num_heads);
   config.rms_norm_eps = fields.number("rms_norm_eps", defaults.rms_norm_eps);
@@ -57,8 +72,9 @@ void read_decoder(const JsonObject& fields, const DecoderDefaults& defaults, Mod
   for (const char* key : {"attention_bias", "mlp_bias"}) {
     if (fields.boolean(key, false)) throw UserError(fields.where() + ": " + key + " is not supported");
   }
-  if (config.num_kv_heads <= 0 || config.num_heads % config.num_kv_heads != 0 || config.head_dim <= 0 ||
-      config.head_dim % 2 != 0 || config.intermediate_size <= 0) {
+  size_of(fields, "num_key_value_heads", config.num_kv_heads, kMaxModelParts);
+  size_of(fields, "head_dim", config.head_dim, kMaxModelSize);
+  if (config.num_heads % config.num_kv_heads != 0 || config.head_dim % 2 != 0) {
     throw UserError(fields.where() + ": head counts or head_dim do not fit together");
   }
   read_rope(fields, config);
@@ -134,7 +150,9 @@ AudioTowerConfig read_audio_tower(const JsonObject& top) {
   tower.max_positions = fields.integer("max_source_positions", tower.max_positions);
   if (tower.num_mels <= 0 || tower.width <= 0 || tower.num_layers < 0 || tower.num_heads <= 0 ||
       tower.width % tower.num_heads != 0 || tower.ffn_width <= 0 || tower.max_positions < 2 ||
-      tower.num_mels > 1024 || tower.max_positions > 100000) {
+      tower.num_mels > 1024 || tower.max_positions > 100000 || tower.width > kMaxModelSize ||
+      tower.ffn_width > kMaxModelSize || tower.num_layers > kMaxModelParts ||
+      tower.num_heads > kMaxModelParts) {
     throw UserError(fields.where() + ": sizes must be positive, of a usual order, and fit together");
   }
   return tower;
@@ -189,8 +207,10 @@ ModelConfig read_model_config(const fs::path& folder) {
     throw UserError(path.string() + ": model_type '" + type +
                     "' is not supported (higgs_audio_v2, higgs_audio)");
   }
-  if (config.num_codebooks <= 0 || config.stream_bos_id < 0 || config.stream_eos_id < 0 ||
-      config.stream_bos_id >= config.codebook_rows || config.stream_eos_id >= config.codebook_rows) {
+  size_of(fields, "number of codebooks", config.num_codebooks, kMaxModelParts);
+  size_of(fields, "codebook size", config.codebook_rows);
+  if (config.stream_bos_id < 0 || config.stream_eos_id < 0 || config.stream_bos_id >= config.codebook_rows ||
+      config.stream_eos_id >= config.codebook_rows) {
     throw UserError(path.string() + ": audio stream ids lie outside the codebook of " +
                     std::to_string(config.codebook_rows));
   }

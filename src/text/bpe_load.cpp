@@ -8,13 +8,11 @@
 namespace higgs {
 namespace {
 
-constexpr std::int64_t kMaxId = std::int64_t{1} << 24;
-
 std::int32_t checked_id(const Json& value, const std::string& token, const std::string& where) {
-  const bool fits = value.is_number_integer() && value >= 0 && value < kMaxId;
+  const bool fits = value.is_number_integer() && value >= 0 && value < kMaxTokenId;
   if (!fits) {
     throw UserError(where + ": the id of '" + token + "' must be an integer from 0 to " +
-                    std::to_string(kMaxId - 1));
+                    std::to_string(kMaxTokenId - 1));
   }
   return value.get<std::int32_t>();
 }

@@ -93,6 +93,9 @@ void ByteLevelTokenizer::read_split(const JsonObject& step) {
   if (step.boolean("invert", false)) {
     throw UserError(step.where() + ": Split with 'invert' is not supported");
   }
+  if (splits_.size() >= kMaxSplits) {
+    throw UserError(step.where() + ": more than " + std::to_string(kMaxSplits) + " Splits");
+  }
   splits_.emplace_back(pattern.string("Regex"), pattern.where());
 }
 

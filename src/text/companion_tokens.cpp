@@ -7,10 +7,8 @@
 namespace higgs {
 namespace {
 
-constexpr std::int64_t kMaxId = std::int64_t{1} << 24;
-
 void check_id(std::int64_t id, const std::string& where) {
-  if (id < 0 || id >= kMaxId)
+  if (id < 0 || id >= kMaxTokenId)
     throw UserError(where + ": token id " + std::to_string(id) + " is out of range");
 }
 

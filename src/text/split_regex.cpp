@@ -24,16 +24,27 @@ using MatchData = std::unique_ptr<pcre2_match_data, FreeMatchData>;
 
 struct SplitRegex::Program {
   pcre2_code* code = nullptr;
-  ~Program() { pcre2_code_free(code); }
+  pcre2_match_context* limits = pcre2_match_context_create(nullptr);
+
+  Program() {
+    pcre2_set_match_limit(limits, kMaxSteps);
+    pcre2_set_heap_limit(limits, kMaxHeap);
+  }
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+  ~Program() {
+    pcre2_match_context_free(limits);
+    pcre2_code_free(code);
+  }
 
   // Looks for the next match at or after `offset`.
   bool next(std::string_view text, std::size_t offset, pcre2_match_data* data,
             const std::string& where) const {
     const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
-    int found = pcre2_match(code, subject, text.size(), offset, PCRE2_NO_UTF_CHECK, data, nullptr);
+    int found = pcre2_match(code, subject, text.size(), offset, PCRE2_NO_UTF_CHECK, data, limits);
     if (found == PCRE2_ERROR_JIT_STACKLIMIT) {  // the interpreter keeps its stack on the heap
       found =
-          pcre2_match(code, subject, text.size(), offset, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data, nullptr);
+          pcre2_match(code, subject, text.size(), offset, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data, limits);
     }
     if (found == PCRE2_ERROR_NOMATCH) return false;
     if (found < 0) {
@@ -46,6 +57,10 @@ struct SplitRegex::Program {
 
 SplitRegex::SplitRegex(std::string_view pattern, const std::string& where)
     : program_(std::make_unique<Program>()), where_(where) {
+  if (pattern.size() > kMaxPattern) {
+    throw UserError(where + ": a pattern of " + std::to_string(pattern.size()) + " bytes, at most " +
+                    std::to_string(kMaxPattern) + " are allowed");
+  }
   const std::string translated = oniguruma_to_pcre2(pattern, where);
   int error = 0;
   std::size_t offset = 0;

@@ -100,6 +100,25 @@ TEST_F(BadData, TextFileNamedWav) {
                  {path.string() + ":2: ", scratch / "text.wav", "not an audio file"});
 }
 
+TEST_F(BadData, ClipsOutsideTheFolderWhenConfined) {
+  fs::create_directories(scratch / "set");
+  fs::copy_file(golden("e2e/codes/c0.safetensors"), scratch / "outside.safetensors");
+  fs::create_symlink(scratch / "outside.safetensors", scratch / "set/link.safetensors");
+  const fs::path out = scratch / "o.safetensors";
+  for (const std::string url : {"../outside.safetensors", "link.safetensors"}) {
+    const fs::path path = write("set/m.jsonl", spoken("one", url));
+    const std::vector<std::string> parts = {path.string() + ":1: ", url, "--confine_paths"};
+    const Arguments confined = golden_base() + Arguments{"--confine_paths"};
+    expect_refused(train(path) + confined, parts);
+    expect_refused(Arguments{"encode", "--manifest", path} + confined, parts);
+    expect_refused(Arguments{"evaluate", "--manifest", path} + confined, parts);
+    expect_refused(Arguments{"inspect", "codes", "--manifest", path, "--out", out} + confined, parts);
+    expect_refused(Arguments{"inspect", "forward", "--manifest", path, "--out", out} + confined, parts);
+    run(Arguments{"inspect", "codes", "--manifest", path, "--out", out} + golden_base());
+    fs::remove(out);
+  }
+}
+
 TEST_F(BadData, ClipOnTheNetwork) {
   const fs::path path = second_line("m.jsonl", spoken("one", "https://example.org/one.wav"));
   expect_refused(train(path) + golden_base(),

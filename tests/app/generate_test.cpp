@@ -142,6 +142,18 @@ TEST_F(Generate, PrintedSettingsGiveTheSameSpeech) {
   EXPECT_EQ(bytes("a.wav"), bytes("b.wav"));
 }
 
+TEST_F(Generate, SettingsOfTheBaseOutOfRangeAreNamed) {
+  fs::copy(demo("base"), scratch / "base", fs::copy_options::recursive);
+  for (const char* setting : {R"("temperature": 0)", R"("top_p": -1e9)", R"("ras_win_len": -1)"}) {
+    const fs::path file = write("base/generation_config.json", std::string("{") + setting + "}");
+    const ProcessResult result =
+        higgs(command("x.wav") + Arguments{"--text", "one", "--base_ckpt", scratch / "base"});
+    EXPECT_EQ(result.exit_code, 2) << setting;
+    EXPECT_NE(result.err.find(file.string() + ": key '"), std::string::npos) << result.err;
+    EXPECT_FALSE(fs::exists(scratch / "x.wav"));
+  }
+}
+
 TEST_F(Generate, TheBasesSamplingSettingsHoldUnlessAFlagIsGiven) {
   fs::copy(demo("base"), scratch / "base", fs::copy_options::recursive);
   write("base/generation_config.json",

@@ -56,6 +56,37 @@ double rms_difference(const std::vector<float>& a, const std::vector<float>& b) 
   return std::sqrt(sum / static_cast<double>(n));
 }
 
+// libsndfile would read these too.
+TEST(ReadAudio, LeavesOtherKindsOfFilesAlone) {
+  const TemporaryFolder folder;
+  for (const int format : {SF_FORMAT_AIFF, SF_FORMAT_AU, SF_FORMAT_W64, SF_FORMAT_CAF, SF_FORMAT_MAT4}) {
+    const fs::path path = folder / "clip.wav";
+    write_sound(path, format | SF_FORMAT_PCM_16, sines(100, 1));
+    const std::string what = "is not an audio file; wav, flac, ogg and mp3 are read";
+    EXPECT_EQ(user_error([&] { read_audio_file(path); }), path.string() + ": " + what);
+    EXPECT_EQ(user_error([&] { read_audio_bytes(read_file(path), "b"); }), "b: " + what);
+  }
+}
+
+// A few KB of FLAC can hold an hour of silence at 655 kHz.
+TEST(ReadAudio, RefusesMoreChannelsOrSamplesThanAClipHas) {
+  const TemporaryFolder folder;
+  write_sound(folder / "wide.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16, std::vector<float>(2 * 65), 65);
+  EXPECT_THAT(user_error([&] { read_audio_file(folder / "wide.wav"); }),
+              testing::HasSubstr("65 channels; 1 to 64 are read"));
+  const fs::path path = folder / "long.wav";
+  write_sound(path, SF_FORMAT_WAV | SF_FORMAT_PCM_U8, std::vector<float>(100), 1, 768000);
+  const auto size = static_cast<std::uint32_t>(kMaxClipSamples + 768);
+  std::fstream(path, std::ios::in | std::ios::out | std::ios::binary)
+      .seekp(40)
+      .write(reinterpret_cast<const char*>(&size), sizeof size);
+  fs::resize_file(path, 44 + size);  // a hole, as most of the file
+  EXPECT_EQ(user_error([&] { read_audio_file(path); }),
+            path.string() +
+                ": 225.001 s long, at most 225.000 s are read; cut the clip, or give offset and duration");
+  EXPECT_EQ(read_audio_file(path, {1.0, 1.0}).samples.size(), 768000u);
+}
+
 TEST(ReadAudio, GivesSixteenBitSamplesDividedBy32768) {
   const Waveform wave = read_audio_file(golden("hf/synthetic/digits_24k.wav"));
   const SafetensorsFile expected(golden("hf/synthetic/codec_digits_24k_none.safetensors"));

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -93,6 +94,13 @@ TEST(MappedFile, ShowsTheBytesAndOutlivesTheName) {
   ASSERT_EQ(file.bytes().size(), 3u);
   EXPECT_EQ(file.bytes()[1], std::byte{0});
   EXPECT_EQ(file.bytes()[2], std::byte{'b'});
+}
+
+TEST(MappedFile, RefusesAPipeInsteadOfWaitingForIt) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  EXPECT_EQ(user_error([&] { MappedFile file(folder / "pipe"); }),
+            (folder / "pipe").string() + ": is a pipe or a device, a file is expected");
 }
 
 TEST(MappedFile, AnEmptyFileHasNoBytes) {

@@ -53,6 +53,24 @@ TEST(ParseJson, RefusesDeepNestingBeforeItCosts) {
   EXPECT_EQ(user_error([] { parse_json(std::string(5000000, '['), "m"); }), "m: nested deeper than 64");
 }
 
+TEST(ParseJson, RefusesMoreValuesThanAnyFileNeeds) {
+  std::string many = "[0";
+  for (std::size_t i = 2; i < kMaxJsonValues; ++i) many += ",0";  // the list is one too
+  EXPECT_NO_THROW(parse_json(many + "]", "m"));
+  EXPECT_EQ(user_error([&] { parse_json(many + ",0]", "m"); }),
+            "m: more than " + std::to_string(kMaxJsonValues) + " values");
+}
+
+TEST(ParseJson, AnIntegerAbove64BitsIsNotCutOff) {
+  const Json document =
+      parse_json(R"({"a": 18446744073709551615, "b": [9223372036854775808], "c": 9223372036854775807})", "m");
+  EXPECT_EQ(user_error([&] { object_of(document).integer("a"); }),
+            "config.json: key 'a' must be an integer of 64 bits");
+  EXPECT_EQ(user_error([&] { object_of(document).integers("b"); }),
+            "config.json: key 'b' must be a list of integers");
+  EXPECT_EQ(object_of(document).integer("c"), std::numeric_limits<std::int64_t>::max());
+}
+
 TEST(ReadJsonFile, WantsAnObjectAtTheTop) {
   const TemporaryFolder folder;
   write_file_atomically(folder / "ok.json", "{\"a\": 1}");

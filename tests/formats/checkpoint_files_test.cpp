@@ -72,6 +72,13 @@ TEST_F(Shards, OutsideTheFolderAreRefused) {
   EXPECT_THAT(error(), HasSubstr("shard '../a.safetensors' must be a file name without folders"));
 }
 
+TEST_F(Shards, WithNamesThatNoFileCanHaveAreMissing) {
+  index(R"({"x": ")" + std::string(5000, 's') + "\"}");
+  EXPECT_THAT(error(), HasSubstr("missing shard"));
+  index(R"({"x": ".."})");
+  EXPECT_THAT(error(), HasSubstr("is a folder"));
+}
+
 TEST_F(Shards, BadIndicesAreRefused) {
   index("[]");
   EXPECT_THAT(error(), HasSubstr("weight_map"));
@@ -150,6 +157,16 @@ TEST_F(Hub, AnIdIsFoundInTheCache) {
   variables.set("HOME", (folder / "user").string());
   const fs::path default_place = snapshot(folder / "user" / ".cache" / "huggingface" / "hub");
   EXPECT_EQ(resolve_checkpoint("org/name", "--base_ckpt"), default_place);
+}
+
+TEST_F(Hub, AReferenceThatLeavesTheCacheIsRefused) {
+  const fs::path snapshots = snapshot(folder / "home" / "hub").parent_path();
+  for (const char* revision : {"../snapshots/abc123", "/etc", "..", ""}) {
+    write_text(snapshots.parent_path() / "refs" / "main", revision);
+    EXPECT_THAT(user_error([] { resolve_checkpoint("org/name", "--base_ckpt"); }),
+                HasSubstr("names no snapshot"))
+        << revision;
+  }
 }
 
 TEST_F(Hub, AnUnknownIdComesWithTheCommandThatGetsIt) {

@@ -273,6 +273,15 @@ TEST(SafetensorsRefuses, AShapeWhoseProductWrapsAround) {
       std::string::npos);
 }
 
+// Libraries compute strides from the dimensions beside a 0.
+TEST(SafetensorsRefuses, AShapeThatWrapsAroundBesideAZero) {
+  const std::string huge = "4611686018427387904";
+  for (const std::string& shape : {"[0," + huge + "," + huge + "]", "[" + huge + "," + huge + ",0]"}) {
+    EXPECT_EQ(refusal(file_with("{" + tensor("a", "F32", shape, "[0,0]") + "}", 0)),
+              "tensor 'a': shape too large");
+  }
+}
+
 TEST(SafetensorsRefuses, ATensorNamedTwice) {
   EXPECT_EQ(refusal(file_with(
                 "{" + tensor("t", "U8", "[1]", "[0,1]") + "," + tensor("t", "U8", "[1]", "[1,2]") + "}", 2)),

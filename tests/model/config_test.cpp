@@ -150,6 +150,20 @@ TEST(Config, NamesValuesItCannotServe) {
 }
 
 // Absent keys mean the reference class's defaults, which this program does not do: no silent guess.
+TEST(Config, SizesNoModelHasAreRefusedBeforeTheyCostMemory) {
+  constexpr std::int64_t kHuge = std::int64_t{1} << 62;
+  for (const char* key : {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+                          "num_key_value_heads", "head_dim", "vocab_size"}) {
+    for (const std::int64_t size : {kHuge, std::int64_t{0}, std::int64_t{-1}}) {
+      const auto change = [&](Json& config) { config[key] = size; };
+      EXPECT_THAT(hf_error(change), HasSubstr(std::string("key '") + key + "' must be 1 to ")) << size;
+    }
+  }
+  EXPECT_THAT(hf_error([](Json& config) { config["num_codebooks"] = kHuge; }), HasSubstr("codebooks"));
+  EXPECT_THAT(boson_error([](Json& config) { config["audio_codebook_size"] = kHuge; }),
+              HasSubstr("codebook size"));
+}
+
 TEST(Config, BosonDefaultsAreTheReferencesOwn) {
   EXPECT_THAT(boson_error([](Json& c) { c.erase("audio_adapter_type"); }),
               HasSubstr("audio_adapter_type 'stack'"));

@@ -2,6 +2,8 @@
 
 #include <random>
 
+#include "higgs/text/added_tokens.h"
+#include "higgs/text/loaders.h"
 #include "text/tiny_tokenizer.h"
 
 namespace higgs::test {
@@ -63,6 +65,7 @@ TEST(LoadTokenizer, WrongTypesAreNamed) {
   expect_says(changed("/model/vocab/a", "x"), "the id of 'a'");
   expect_says(changed("/model/vocab/a", -1), "the id of 'a'");
   expect_says(changed("/model/vocab/a", std::uint64_t{1} << 63), "the id of 'a'");
+  expect_says(changed("/model/vocab/a", kMaxTokenId), "the id of 'a'");  // a table that long for one token
   expect_says(changed("/model/vocab/a", 98), "two tokens have the id 98");
   expect_says(changed("/model/merges", "x"), "'merges'");
   expect_says(changed("/model/merges/0", "abc"), "merge 0");
@@ -104,6 +107,8 @@ TEST(LoadTokenizer, WhatIsNotSupportedIsRefusedByName) {
   expect_says(with_split("invert", true), "'invert'");
   expect_says(with_split("pattern", {{"String", "a"}}), "'Regex'");
   expect_says(with_split("pattern", {{"Regex", "^a"}}), "'^'");
+  const Json many(kMaxSplits + 1, split);
+  expect_says(changed("/pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", many}}), "Splits");
 }
 
 TEST(LoadTokenizer, ABrokenCompanionFileIsNamed) {

@@ -61,6 +61,15 @@ TEST(SplitRegex, ABrokenPatternIsAUserError) {
   EXPECT_TRUE(message.starts_with("file.json: the pattern '(a' cannot be compiled")) << message;
 }
 
+TEST(SplitRegex, APatternThatTakesForEverIsStopped) {
+  const SplitRegex regex("(a+)+b", "tokenizer.json");
+  EXPECT_NE(user_error([&] { regex.split(std::string(64, 'a') + "c"); }).find("cannot be cut by the pattern"),
+            std::string::npos);
+  EXPECT_NE(
+      user_error([] { SplitRegex("a" + std::string(SplitRegex::kMaxPattern, '?'), "f"); }).find("at most"),
+      std::string::npos);
+}
+
 TEST(SplitRegex, APatternThatNeedsADeepStackStillWorks) {
   const std::string text(1 << 16, 'a');  // the JIT's stack holds a fraction of the captures
   EXPECT_EQ(SplitRegex("(?:(a)|b)+", "here").split(text), (Pieces{text}));

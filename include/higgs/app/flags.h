@@ -46,6 +46,9 @@ class FlagTable {
   // Sets a value from its text. UserError naming the flag (`where` in front) for a wrong type, range or
   // choice.
   void set(Flag& flag, const std::string& text, const std::string& where);
+  // UserError, `what` in front, unless `value` is in the range of the flag `name`: for settings that come out
+  // of a checkpoint's files.
+  void check_value(const std::string& name, double value, const std::string& what) const;
   // Reads a TOML file; an unknown key is a UserError that suggests the nearest. Values given before stay.
   void read_config(const fs::path& path);
   // UserError naming the first required flag that wasn't given.

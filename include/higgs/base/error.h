@@ -12,7 +12,8 @@ inline constexpr std::size_t kMaxMessage = 2000;
 
 // A mistake in flags, configuration or data. The message is one line: what is wrong, in which file (and
 // line), and what to do. The program prints it and ends with exit code 2.
-// Names out of a file go into messages as they are; here control characters become '?', so that no file can
+// Names out of a file go into messages as they are; here line breaks become spaces and other control
+// characters '?', so that no file can
 // write a second line or to the terminal, and the middle of what is longer than kMaxMessage is left out.
 class UserError : public std::runtime_error {
  public:

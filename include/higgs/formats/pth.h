@@ -17,6 +17,16 @@
 
 namespace higgs {
 
+// Bounds for hostile files, whose dicts may hold one another many times over. The pickle itself may have 64
+// MiB, two million values and tensors of 16 dimensions; the archive a million records.
+namespace pth {
+inline constexpr int kMaxDepth = 8;                  // dicts and lists within one another
+inline constexpr std::size_t kMaxVisits = 1u << 20;  // values on the way to all tensors
+inline constexpr std::size_t kMaxKey = 512;          // bytes
+inline constexpr std::size_t kMaxNames = 64u << 20;  // bytes of all tensors' names
+inline constexpr std::uint64_t kMaxCopies = 4;       // bytes copied, as a multiple of the file's
+}  // namespace pth
+
 class PthFile {
  public:
   // Maps the file. UserError naming the path and the fault: not a zip archive, truncated, a compressed

@@ -29,10 +29,15 @@ struct TensorView {
   std::int64_t numel() const;
 };
 
+inline constexpr std::uint64_t kMaxSafetensorsHeader = 100u << 20;  // bytes; the reference reader's limit
+inline constexpr std::size_t kMaxTensorRank = 16;
+
 class SafetensorsFile {
  public:
-  // UserError naming the path and the fault: truncated, header too large, unknown type, a range outside the
-  // file, overlapping or leaving bytes uncovered, or not as long as its shape says.
+  // UserError naming the path and the fault: truncated, a header of more than kMaxSafetensorsHeader bytes or
+  // that parse_json() refuses (a name twice, too deep, too many values), unknown type, more than
+  // kMaxTensorRank dimensions, a shape whose size overflows 64 bits, a range outside the file, overlapping or
+  // leaving bytes uncovered, or not as long as its shape says.
   explicit SafetensorsFile(const fs::path& path);
 
   const fs::path& path() const { return file_->path(); }

@@ -38,6 +38,12 @@ struct AudioTowerConfig {
   std::int64_t max_positions = 1500;  // after the convolutions, which halve the frames
 };
 
+// Upper bounds of what a config.json may ask for: a hundred times what models have, and small enough that no
+// product of two sizes overflows.
+inline constexpr std::int64_t kMaxModelSize = std::int64_t{1}
+                                              << 24;  // widths, vocabulary, codebook, positions
+inline constexpr std::int64_t kMaxModelParts = 4096;  // layers, heads, codebooks
+
 struct ModelConfig {
   Layout layout = Layout::kHf;
   std::int64_t hidden_size = 0;

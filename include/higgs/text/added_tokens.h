@@ -16,6 +16,9 @@
 
 namespace higgs {
 
+// Eight times the largest vocabulary in use; tables by id are as long as the largest id.
+inline constexpr std::int64_t kMaxTokenId = std::int64_t{1} << 21;
+
 struct AddedToken {
   std::int64_t id = -1;  // -1: not stated
   std::string content;

@@ -10,11 +10,12 @@
 #include <vector>
 
 #include "higgs/base/json.h"
+#include "higgs/text/added_tokens.h"
 #include "higgs/text/text_hash.h"
 
 namespace higgs {
 
-// Ids lie in [0, 2^24). Any number of threads may use one object.
+// Ids lie in [0, kMaxTokenId). Any number of threads may use one object.
 class BpeModel {
  public:
   // Reads type, vocab, merges and ignore_merges; UserError naming the key when one is wrong, or when an

@@ -7,6 +7,8 @@
 
 namespace higgs {
 
+inline constexpr std::size_t kMaxSplits = 16;  // patterns that a tokenizer.json cuts text with
+
 // `folder`/tokenizer.json. UserError naming the file and the part of it that is wrong or not supported.
 std::unique_ptr<Tokenizer> load_byte_level_tokenizer(const fs::path& folder);
 // `folder`/tokenizer.model, with the added tokens that tokenizer_config.json or added_tokens.json name.
