@@ -165,8 +165,8 @@ def clips():
             ("wav_ms", "WAV", "MS_ADPCM", tone), ("wav_gsm", "WAV", "GSM610", tone),
             ("wavex", "WAVEX", "PCM_16", both[:200]), ("rf64", "RF64", "PCM_16", tone[:200]),
             ("flac_16", "FLAC", "PCM_16", tone), ("flac_24_stereo", "FLAC", "PCM_24", both),
-            ("ogg_vorbis", "OGG", "VORBIS", tone), ("ogg_opus", "OGG", "OPUS", tone), ("ogg_flac", "OGG", "FLAC", tone),
-            ("mp3", "MP3", "MPEG_LAYER_III", np.tile(tone, 3)), ("aiff", "AIFF", "PCM_16", tone[:200])):
+            ("ogg_vorbis", "OGG", "VORBIS", tone), ("ogg_opus", "OGG", "OPUS", tone),
+            ("mp3", "MP3", "MPEG_LAYER_III", np.tile(tone, 3))):
         out = io.BytesIO()
         try:
             soundfile.write(out, wave, rate, format=format_, subtype=subtype)
