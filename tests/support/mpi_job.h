@@ -18,6 +18,8 @@ class MpiJob {
   void wait_for(int rank, const std::string& phase);
   pid_t pid(int rank);  // waits until it runs
   void send(int rank, int signal);
+  pid_t launcher() const { return process_.pid(); }  // mpirun's own
+  bool running() { return process_.running(); }
   // Of the process, as it is now.
   std::size_t virtual_bytes(int rank);
 
