@@ -11,7 +11,7 @@
 namespace higgs::test {
 
 struct FaultOrder {
-  std::string mode = "count";  // fault_state.h
+  const char* mode = "count";  // fault_state.h
   long at = 0, after_marks = 0;
   int error = 0;
   bool list = false;  // keep a list of the calls
