@@ -65,6 +65,8 @@ class Sweep {
     sweep({"cut short, then ENOSPC", {"half", 0, 1, ENOSPC}, {}}, only(save_, {"write", "pwrite", "writev"}));
     sweep({"full from here on", {"full", 0, 1, ENOSPC}, {}},
           only(save_, {"write", "open for writing", "mkdir"}));
+    sweep({"read-only from here on", {"full", 0, 1, EROFS}, {}},
+          only(save_, {"write", "open for writing", "mkdir"}));
     if (knows_flag("on_save_error")) {
       const Arguments flags = {"--on_save_error", "continue"};
       sweep({"ENOSPC, continue", {"fail", 0, 1, ENOSPC}, flags, true}, save_);

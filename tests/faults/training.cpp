@@ -75,16 +75,21 @@ Environment training_environment(const TrainingPlan& plan, const Environment& mo
   return variables;
 }
 
-Reference make_reference(const TrainingPlan& plan, const fs::path& output) {
-  const ProcessResult result =
-      run_job(plan.ranks, training(plan, output, {"--keep_last", "0"}), training_environment(plan));
-  if (result.exit_code != 0) throw std::runtime_error("an undisturbed run failed:\n" + result.err);
+Reference reference_of(const fs::path& output) {
   Reference reference;
   for (const CheckpointEntry& entry : list_checkpoints(output / "checkpoints")) {
     reference.checkpoints[entry.step] = checkpoint_hash(entry.folder);
   }
   reference.metrics = metrics_of(output);
   reference.adapter = text_of(output / "adapter/adapter_model.safetensors");
+  return reference;
+}
+
+Reference make_reference(const TrainingPlan& plan, const fs::path& output) {
+  const ProcessResult result =
+      run_job(plan.ranks, training(plan, output, {"--keep_last", "0"}), training_environment(plan));
+  if (result.exit_code != 0) throw std::runtime_error("an undisturbed run failed:\n" + result.err);
+  Reference reference = reference_of(output);
   if (reference.checkpoints.size() != static_cast<std::size_t>(plan.steps)) {
     throw std::runtime_error("an undisturbed run left " + std::to_string(reference.checkpoints.size()) +
                              " checkpoints instead of " + std::to_string(plan.steps));

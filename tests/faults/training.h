@@ -35,6 +35,8 @@ struct Reference {
   std::string adapter;                              // bytes of the result
 };
 
+// Of a finished run that kept each checkpoint.
+Reference reference_of(const fs::path& output);
 // Runs to the end, keeping each checkpoint.
 Reference make_reference(const TrainingPlan& plan, const fs::path& output);
 
