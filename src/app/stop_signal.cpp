@@ -37,6 +37,8 @@ void install_stop_signals() {
   action.sa_handler = on_stop_signal;
   ::sigemptyset(&action.sa_mask);
   for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) ::sigaction(signal, &action, nullptr);
+  // That nobody reads any more what the run says (a terminal or `tee` that ended) is no reason to end it.
+  ::signal(SIGPIPE, SIG_IGN);
 }
 
 bool stop_requested() {

@@ -4,9 +4,19 @@
 #include <span>
 
 #include "higgs/base/error.h"
+#include "higgs/base/hash.h"
 #include "higgs/formats/safetensors.h"
 
 namespace higgs {
+namespace {
+
+constexpr const char* kHash = "xxh3_128";
+
+std::string hash_of(const Codes& codes) {
+  return Hasher().update(std::as_bytes(std::span(codes.values))).hex();
+}
+
+}  // namespace
 
 Codes read_codes(const fs::path& path) {
   const SafetensorsFile file(path);
@@ -25,6 +35,10 @@ Codes read_codes(const fs::path& path) {
       throw UserError(where + " holds " + std::to_string(value) + ", which is no code");
     }
     codes.values.push_back(static_cast<std::int16_t>(value));
+  }
+  const auto hash = file.metadata().find(kHash);
+  if (hash != file.metadata().end() && hash->second != hash_of(codes)) {
+    throw UserError(where + " holds other codes than were written there");
   }
   return codes;
 }
@@ -46,10 +60,12 @@ void check_codes(const Codes& codes, std::int64_t num_codebooks, std::int64_t co
 
 void write_codes(const fs::path& path, const Codes& codes) {
   HIGGS_ASSERT(static_cast<std::int64_t>(codes.values.size()) == codes.num_codebooks * codes.num_frames);
-  write_safetensors(path, {{"codes",
-                            DType::kI16,
-                            {codes.num_codebooks, codes.num_frames},
-                            std::as_bytes(std::span(codes.values))}});
+  write_safetensors(path,
+                    {{"codes",
+                      DType::kI16,
+                      {codes.num_codebooks, codes.num_frames},
+                      std::as_bytes(std::span(codes.values))}},
+                    {{kHash, hash_of(codes)}});
 }
 
 }  // namespace higgs

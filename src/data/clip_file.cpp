@@ -1,5 +1,7 @@
 #include "higgs/data/clip_file.h"
 
+#include <limits>
+
 #include "higgs/audio/log_mel.h"
 #include "higgs/audio/waveform.h"
 #include "higgs/base/error.h"
@@ -12,7 +14,7 @@ ClipFile::ClipFile(const AudioContent& clip, const ClipFolder& folder, const std
   const bool unnamed = clip.audio_url.empty() || clip.audio_url == "placeholder";
   if (unnamed && clip.raw_audio) {
     name_ = "raw_audio";
-    inline_bytes_ = decode_base64(*clip.raw_audio, where);
+    bytes_ = decode_base64(*clip.raw_audio, where);
     return;
   }
   if (unnamed) throw UserError(where + ": a clip has neither an audio_url nor raw_audio");
@@ -20,12 +22,7 @@ ClipFile::ClipFile(const AudioContent& clip, const ClipFolder& folder, const std
   const fs::path named(clip.audio_url);
   name_ = (named.is_absolute() ? named : folder.path / named).string();
   holds_codes_ = named.extension() == ".safetensors";
-  if (!holds_codes_) file_.emplace(path_);
-}
-
-std::string_view ClipFile::bytes() const {
-  if (!file_) return inline_bytes_;
-  return {reinterpret_cast<const char*>(file_->bytes().data()), file_->bytes().size()};
+  if (!holds_codes_) bytes_ = read_file(path_, std::numeric_limits<std::size_t>::max());
 }
 
 HeardClip heard_clip(const AudioContent& clip, const ClipFolder& folder, const std::string& where) {

@@ -6,6 +6,7 @@
 
 #include "higgs/formats/safetensors.h"
 #include "support/paths.h"
+#include "support/process.h"
 
 namespace higgs {
 namespace {
@@ -34,6 +35,18 @@ TEST(CodesFile, ReadsOtherIntegerTypes) {
   const TemporaryFolder folder;
   write_as_int64(folder / "a.safetensors", {2, 2}, {4, 3, 2, 1});
   EXPECT_EQ(read_codes(folder / "a.safetensors").values, (std::vector<std::int16_t>{4, 3, 2, 1}));
+}
+
+// Still codes, each of them: only the hash tells.
+TEST(CodesFile, RefusesCodesWithABitFlipped) {
+  const TemporaryFolder folder;
+  write_codes(folder / "a.safetensors", {2, 3, {0, 1, 2, 1021, 1022, 1023}});
+  std::string bytes = test::text_of(folder / "a.safetensors");
+  bytes[bytes.size() - 2] = static_cast<char>(bytes[bytes.size() - 2] ^ 1);
+  test::write_text(folder / "a.safetensors", bytes);
+  const std::string said = user_error([&] { read_codes(folder / "a.safetensors"); });
+  EXPECT_NE(said.find("a.safetensors: tensor 'codes' holds other codes than were written"), std::string::npos)
+      << said;
 }
 
 TEST(CodesFile, RefusesWhatIsNoCode) {

@@ -28,7 +28,8 @@ void cut_during(Scene& scene) {
 // Written by something else all the while: what is read is refused with its line, or was read whole. Never a
 // crash.
 void rewritten_while_read(Scene& scene) {
-  const std::string bytes = text_of(scene.clip(1));
+  // So long that it takes a while to read; what follows the recording is not part of it.
+  const std::string bytes = text_of(scene.clip(1)) + std::string(32 << 20, '\0');
   std::atomic<bool> done = false;
   std::thread writer([&] {
     while (!done) {

@@ -40,26 +40,23 @@ void read_only_parent(Scene& scene) {
                        {parent / "new", "Read-only file system"});
 }
 
-// As a user who isn't the folder's owner.
+// As a user who may not write there.
 void foreign_output(Scene& scene) {
   const fs::path shelf = scene.folder() / "shelf";
   fs::create_directories(shelf);
   ::chmod(shelf.c_str(), 0555);
   Arguments command = scene.command({"--output_dir", shelf / "new"});
   if (::geteuid() == 0) {
-    // Without the rights of root, but able to read what root owns here.
-    command =
-        Arguments{"setpriv", "--bounding-set=-all", "--inh-caps=-all", "--reuid=65534", "--clear-groups"} +
-        command;
-    ::chmod(scene.folder().parent_path().c_str(), 0755);
-    if (run_process({"setpriv", "--reuid=65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all",
-                     command[5], "--version"})
-            .exit_code != 0) {
-      return scene.skip("no way to run as another user (setpriv)");
+    // Root without its right to write everywhere.
+    if (::chown(shelf.c_str(), 65534, 65534) != 0) return scene.skip("no right to give a folder away");
+    const Arguments without = {"setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner",
+                               "--inh-caps", "-all"};
+    if (run_process(without + Arguments{command[0], "--version"}).exit_code != 0) {
+      return scene.skip("no way to give up root's rights (setpriv)");
     }
+    command = without + command;
   }
-  const ProcessResult result = run_job(1, command, scene.environment());
-  scene.expect_refused(result, {shelf / "new", "Permission denied"});
+  scene.expect_refused(run_job(1, command, scene.environment()), {shelf / "new", "Permission denied"});
 }
 
 void output_is_a_file(Scene& scene) {
@@ -100,13 +97,15 @@ void limited_files(Scene& scene) {
 }
 
 void output_vanishes(Scene& scene) {
-  const ProcessResult result = scene.train_disturbed([&] { fs::remove_all(scene.output()); });
+  const ProcessResult result = scene.train_disturbed([&] {
+    std::error_code error;  // the run may make files there meanwhile
+    while (fs::exists(scene.output())) fs::remove_all(scene.output(), error);
+  });
   // What was removed is lost; the run may make the folder again, or say that it is gone.
   if (result.exit_code != 0) scene.expect_refused(result, {scene.output()}, 1);
   if (result.exit_code == 0) scene.note("made the folder again");
-  std::size_t damaged = 0;
-  if (fs::exists(scene.output() / "adapter") && result.exit_code != 0) ++damaged;
-  scene.check(damaged == 0, "a failed run left an adapter");
+  scene.check(result.exit_code == 0 || !fs::exists(scene.output() / "adapter"),
+              "a failed run left an adapter");
 }
 
 void full_cache(Scene& scene) {

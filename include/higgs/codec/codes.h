@@ -24,13 +24,13 @@ struct Codes {
 };
 
 // A .safetensors file with integer `codes` [num_codebooks, T]: a clip already encoded. UserError naming the
-// path.
+// path; also when its metadata has an "xxh3_128" that isn't that of the values, as int16.
 Codes read_codes(const fs::path& path);
 // UserError, `where` in front, unless there are `num_codebooks` of at least one frame and every code lies in
 // [0, codebook_size).
 void check_codes(const Codes& codes, std::int64_t num_codebooks, std::int64_t codebook_size,
                  const std::string& where);
-// Writes int16 `codes`, atomically.
+// Writes int16 `codes` and their hash, atomically.
 void write_codes(const fs::path& path, const Codes& codes);
 
 }  // namespace higgs

@@ -1,7 +1,6 @@
 // A clip as a manifest names it, found: a file beside the manifest, or bytes inside it.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,16 +16,18 @@ class ClipFile {
   // UserError, `where` in front, when there is no such clip, or `folder` doesn't allow it.
   ClipFile(const AudioContent& clip, const ClipFolder& folder, const std::string& where);
 
-  std::string_view bytes() const;
+  std::string_view bytes() const { return bytes_; }
   const std::string& name() const { return name_; }  // its path, or "raw_audio"
   const fs::path& path() const { return path_; }     // to read it by; "" for bytes inside the manifest
   // A `.safetensors` file, taken as already encoded.
   bool holds_codes() const { return holds_codes_; }
 
  private:
-  std::string name_, inline_bytes_;
+  std::string name_;
   fs::path path_;
-  std::optional<MappedFile> file_;
+  // Read, not mapped: the file may be cut short by someone else, and a mapping of it would then end the
+  // program.
+  std::string bytes_;
   bool holds_codes_ = false;
 };
 
