@@ -52,11 +52,14 @@ bool fits_int64(const Json& value) {
   return value.is_number_integer();
 }
 
-// "[json.exception.parse_error.101] parse error at line 1, column 5: ..." -> what follows the bracket
+// "[json.exception.parse_error.101] parse error at line 1, column 5: ..." -> what follows the bracket; it
+// quotes what was read last, however long.
 std::string reason(const std::exception& error) {
   const std::string text = error.what();
   const auto bracket = text.find("] ");
-  return bracket == std::string::npos ? text : text.substr(bracket + 2);
+  const std::string what = bracket == std::string::npos ? text : text.substr(bracket + 2);
+  constexpr std::size_t kLongest = 300;
+  return what.size() <= kLongest ? what : what.substr(0, kLongest) + "...";
 }
 
 }  // namespace

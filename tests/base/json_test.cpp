@@ -33,6 +33,10 @@ TEST(ParseJson, NamesThePlaceAndTheReason) {
   EXPECT_EQ(message.find('\n'), std::string::npos) << message;
 }
 
+TEST(ParseJson, QuotesOnlyTheBeginningOfWhatIsWrong) {
+  EXPECT_LT(user_error([] { parse_json(std::string(100000, '1'), "m"); }).size(), 400u);
+}
+
 TEST(ParseJson, RefusesWhatIsNotOneWholeDocument) {
   for (const char* text : {"", "   ", "{", "[1,]", "{\"a\":1} x", "nul", "'a'", "\"a", "01", "\"\xff\"",
                            "1e999", "\"\\ud800\"", "NaN"}) {

@@ -107,6 +107,7 @@ class Sweep {
     if (damage.kind == Damage::Kind::kHarmless) fail("was passed over for nothing");
     const std::string reason = result.err.substr(at, result.err.find('\n', at) - at);
     if (reason.size() <= passed.size()) fail("no reason is given");
+    if (reason.size() > 10000) fail("the reason has " + std::to_string(reason.size()) + " letters");
     if (result.err.find("continuing after step " + std::to_string(kSteps - 1)) == std::string::npos) {
       fail("didn't go on from the checkpoint before:\n" + result.err);
     }
