@@ -1,18 +1,16 @@
 #include "higgs/data/manifest.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "higgs/base/error.h"
 
 namespace higgs {
-namespace {
-
-std::string_view text_of(const MappedFile& file) {
-  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
-}
-
-}  // namespace
-
-Manifest::Manifest(const fs::path& path, bool confine_paths) : file_(path), confine_paths_(confine_paths) {
-  const std::string_view text = text_of(file_);
+Manifest::Manifest(const fs::path& path, bool confine_paths)
+    : path_(path),
+      confine_paths_(confine_paths),
+      text_(read_file(path, std::numeric_limits<std::size_t>::max())) {
+  const std::string_view text = text_;
   std::uint64_t number = 1;
   for (std::size_t begin = 0; begin < text.size(); ++number) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
@@ -27,13 +25,13 @@ Manifest::Manifest(const fs::path& path, bool confine_paths) : file_(path), conf
 }
 
 std::string_view Manifest::line(std::size_t i) const {
-  const std::string_view text = text_of(file_);
+  const std::string_view text = text_;
   const std::size_t begin = begins_.at(i);
   return text.substr(begin, std::min(text.find('\n', begin), text.size()) - begin);
 }
 
 std::string Manifest::where(std::size_t i) const {
-  return file_.path().string() + ":" + std::to_string(numbers_.at(i));
+  return path_.string() + ":" + std::to_string(numbers_.at(i));
 }
 
 }  // namespace higgs

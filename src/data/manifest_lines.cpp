@@ -44,7 +44,7 @@ std::string lines_with_full_paths(const std::vector<std::string>& lines) {
     const auto found = one.index.find(where);
     if (found == one.index.end()) throw UserError(where + ": there is no such line any more");
     Json sample = parse_json(one.manifest.line(found->second), where);
-    make_paths_absolute(sample, fs::absolute(one.manifest.folder()));
+    make_paths_absolute(sample, fs::absolute(one.manifest.clips().path));
     text += sample.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   }
   return text;

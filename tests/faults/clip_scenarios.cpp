@@ -52,6 +52,30 @@ void rewritten_while_read(Scene& scene) {
   scene.note(std::to_string(refused) + " of 6 starts refused it");
 }
 
+// Cut and written again while its clips are read and encoded, line after line.
+void manifest_rewritten_while_read(Scene& scene) {
+  std::string text;
+  for (int i = 0; i < 40; ++i) text += text_of(scene.manifest());
+  write_text(scene.manifest(), text);
+  std::atomic<bool> done = false;
+  std::thread writer([&] {
+    while (!done) {
+      fs::resize_file(scene.manifest(), 0);
+      write_text(scene.manifest(), text);
+      sleep_seconds(2e-3);
+    }
+  });
+  for (int i = 0; i < 4; ++i) {
+    fs::remove_all(scene.output());
+    const ProcessResult result = scene.train({"--max_steps", "1", "--val_split", "0"});
+    // The validation manifest is the same file: read at another time, it may hold other lines.
+    scene.check(result.exit_code == 0 || result.exit_code == 2, ending_text(result) + "\n" + result.err);
+    if (result.exit_code == 2) scene.expect_refused(result, {"train.jsonl"});
+  }
+  done = true;
+  writer.join();
+}
+
 void missing_at_the_start(Scene& scene) {
   fs::remove(scene.clip(2));
   scene.expect_refused(scene.train(), {"train.jsonl:3", scene.clip(2)});
@@ -139,6 +163,7 @@ std::vector<Scenario> clip_scenarios() {
           {"clips and manifest change during the run", change_during},
           {"clips and manifest are cut to nothing during the run", cut_during},
           {"a clip is rewritten while it is read", rewritten_while_read},
+          {"the manifest is rewritten while it is read", manifest_rewritten_while_read},
           {"a clip is missing at the start", missing_at_the_start},
           {"a clip is a folder at the start", a_folder_at_the_start},
           {"a clip vanishes between two starts", vanish_between},

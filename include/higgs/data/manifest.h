@@ -1,4 +1,4 @@
-// A JSONL manifest: one ChatML sample a line. Lines are found once and then read from the mapped file.
+// A JSONL manifest: one ChatML sample a line. Read whole: the file may change afterwards.
 #pragma once
 
 #include <cstdint>
@@ -20,12 +20,13 @@ class Manifest {
   // "manifest.jsonl:12", for messages.
   std::string where(std::size_t i) const;
   // Where its clips are looked for.
-  ClipFolder clips() const { return {file_.path().parent_path(), confine_paths_}; }
-  const fs::path& path() const { return file_.path(); }
+  ClipFolder clips() const { return {path_.parent_path(), confine_paths_}; }
+  const fs::path& path() const { return path_; }
 
  private:
-  MappedFile file_;
+  fs::path path_;
   bool confine_paths_;
+  std::string text_;
   std::vector<std::uint64_t> begins_;
   std::vector<std::uint64_t> numbers_;  // line numbers from 1
 };
