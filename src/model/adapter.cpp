@@ -208,6 +208,9 @@ void Adapter::load_values(const fs::path& path) {
       throw UserError(path.string() + ": '" + tensor.key +
                       "' has another shape than the adapter being trained");
     }
+    if (!at::isFloatingType(scalar_type_of(view.dtype))) {
+      throw UserError(path.string() + ": '" + tensor.key + "' must hold floating point numbers");
+    }
     tensor.value.copy_(view_of(view, file));
   }
 }

@@ -10,12 +10,11 @@
 namespace higgs::test {
 namespace {
 
-// What the clock, the machine's memory or the number of starts decide.
-constexpr const char* kFieldsOfTheMachine[] = {"seconds", "tokens_per_second", "memory_bytes", "loader_wait",
-                                               "tokens"};
+// What the clock and the machine's memory decide.
+constexpr const char* kFieldsOfTheMachine[] = {"seconds", "tokens_per_second", "memory_bytes", "loader_wait"};
 
 bool is_temporary(const fs::directory_entry& entry) {
-  return entry.path().filename().string().rfind(".", 0) == 0;
+  return entry.path().filename().string().rfind(".tmp", 0) == 0;
 }
 
 Json key_of(const Json& line) {
