@@ -14,6 +14,7 @@
 #include "higgs/formats/checkpoint_folder.h"
 #include "higgs/kernels/device.h"
 #include "higgs/report/run_log.h"
+#include "higgs/train/checkpoint.h"
 #include "shared_encoding.h"
 #include "stop_signal.h"
 #include "train_options.h"
@@ -29,7 +30,7 @@ fs::path checkpoint_to_resume(const TrainOptions& options) {
   if (!occupied || options.overwrite) return "";
   if (options.resume == "auto") {
     for (const CheckpointEntry& entry : list_checkpoints(output / "checkpoints")) {
-      const auto fault = checkpoint_fault(entry.folder);
+      const auto fault = training_checkpoint_fault(entry.folder);
       if (!fault) return entry.folder;
       log::warn(entry.folder.string() + ": passed over: " + *fault);
     }
@@ -234,6 +235,7 @@ int train(TrainOptions& options, const FlagTable& table, Collective& ranks) {
   if (ranks.rank() == 0) {
     run_log.write_report();
     if (finished) write_result(output, adapter, data.training);
+    if (!trainer.saved()) throw RunError("the last checkpoint could not be written; what is saved is older");
   }
   ranks.barrier();
   if (!finished) log::info("stopped; the same command continues from the checkpoint");

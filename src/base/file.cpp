@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <limits>
@@ -79,6 +80,17 @@ std::string read_file(const fs::path& path, std::size_t max_bytes) {
 
 void read_in_pieces(const fs::path& path, const std::function<void(std::span<const std::byte>)>& take) {
   read_in_pieces(path, std::numeric_limits<std::size_t>::max(), take);
+}
+
+std::vector<fs::path> list_folder(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> paths;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    paths.push_back(entry->path());
+  }
+  if (error) throw RunError(folder.string() + ": cannot be listed: " + error.message());
+  std::sort(paths.begin(), paths.end());
+  return paths;
 }
 
 MappedFile::MappedFile(const fs::path& path) : path_(path) {

@@ -44,11 +44,10 @@ void remove_unfinished(const fs::path& folder) {
                        [](char c) { return c >= '0' && c <= '9'; });
   };
   std::error_code error;
-  std::vector<fs::path> found;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (is_unfinished(entry.path().filename().string())) found.push_back(entry.path());
+  if (!fs::is_directory(folder, error)) return;
+  for (const fs::path& path : list_folder(folder)) {
+    if (is_unfinished(path.filename().string())) fs::remove_all(path, error);
   }
-  for (const fs::path& path : found) fs::remove_all(path, error);
 }
 
 void check_disk_space(const fs::path& folder, std::uint64_t bytes) {

@@ -82,8 +82,24 @@ void CheckpointImage::write(const fs::path& folder, const std::function<void()>&
   writer.commit();
 }
 
+std::optional<std::string> training_checkpoint_fault(const fs::path& folder) {
+  return checkpoint_fault(
+      folder, {"adapter_config.json", "adapter_model.safetensors", "optimizer.safetensors", kStateFile});
+}
+
+namespace {
+
+// An integer that counts something.
+std::int64_t count_in(const JsonObject& fields, const std::string& key) {
+  const std::int64_t count = fields.integer(key);
+  if (count < 0) throw UserError(fields.where() + ": key '" + key + "' must not be negative");
+  return count;
+}
+
+}  // namespace
+
 CheckpointState read_checkpoint(const fs::path& folder, Adapter& adapter, AdamW& optimizer) {
-  if (const auto fault = checkpoint_fault(folder)) throw UserError(folder.string() + ": " + *fault);
+  if (const auto fault = training_checkpoint_fault(folder)) throw UserError(folder.string() + ": " + *fault);
   const fs::path state_path = folder / kStateFile;
   const Json document = read_json_file(state_path);
   const JsonObject fields(document, state_path.string());
@@ -102,18 +118,18 @@ CheckpointState read_checkpoint(const fs::path& folder, Adapter& adapter, AdamW&
     }
     target->copy_(view_of(view, file));
   }
-  optimizer.set_num_steps(fields.integer("optimizer_steps"));
+  optimizer.set_num_steps(count_in(fields, "optimizer_steps"));
   adapter.load_values(folder / "adapter_model.safetensors");
   CheckpointState state;
-  state.step = fields.integer("step");
-  state.samples = fields.integer("samples");
-  state.tokens = fields.integer("tokens");
+  state.step = count_in(fields, "step");
+  state.samples = count_in(fields, "samples");
+  state.tokens = count_in(fields, "tokens");
   state.seconds = fields.number("seconds");
   state.evaluated = fields.boolean("evaluated", false);
   state.validation_loss = optional_number(fields, "validation_loss");
   state.best_validation = optional_number(fields, "best_validation");
   state.norm_mean = fields.number("norm_mean");
-  state.norm_count = fields.integer("norm_count");
+  state.norm_count = count_in(fields, "norm_count");
   state.run = fields.string("run");
   const JsonObject settings = fields.object("settings");
   for (const auto& [name, value] : settings.json().items()) {

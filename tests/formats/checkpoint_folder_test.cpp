@@ -82,12 +82,21 @@ TEST_F(CheckpointFolder, SaysWhatIsWrong) {
 
 TEST_F(CheckpointFolder, TakesABadManifestForAFault) {
   save("x", "content");
-  for (const char* text :
-       {"", "{", "[]", "{}", R"({"files": 3})", R"({"files": {}})", R"({"files": {"a.bin": {}}})",
-        R"({"files": {"a.bin": 7}})", R"({"files": {"../../etc/passwd": {"size": 1, "xxh3_128": ""}}})"}) {
+  for (const char* files : {"3", "{}", R"({"a.bin": {}})", R"({"a.bin": 7})",
+                            R"({"../../etc/passwd": {"size": 1, "xxh3_128": ""}})"}) {
+    write_text(folder / "x" / "MANIFEST.json", std::string(R"({"format": 1, "files": )") + files + "}");
+    EXPECT_NE(fault("x"), "") << files;
+  }
+  for (const char* text : {"", "{", "[]", "{}", R"({"files": {}})", R"({"format": 2, "files": {}})"}) {
     write_text(folder / "x" / "MANIFEST.json", text);
     EXPECT_NE(fault("x"), "") << text;
   }
+}
+
+TEST_F(CheckpointFolder, NamesAFileThatMustBeThereAndIsNotListed) {
+  save("x", "content");
+  EXPECT_EQ(checkpoint_fault(folder / "x", {"a.bin", "b.json"}), std::nullopt);
+  EXPECT_EQ(checkpoint_fault(folder / "x", {"c.bin"}).value_or(""), "MANIFEST.json does not list c.bin");
 }
 
 TEST_F(CheckpointFolder, AreListedNewestFirst) {

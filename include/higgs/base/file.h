@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace higgs {
 
@@ -19,6 +20,9 @@ std::string read_file(const fs::path& path, std::size_t max_bytes = std::size_t{
 
 // The whole file, piece after piece. UserError naming the path when it can't be read.
 void read_in_pieces(const fs::path& path, const std::function<void(std::span<const std::byte>)>& take);
+
+// The paths in a folder, sorted. RunError naming it when it can't be read.
+std::vector<fs::path> list_folder(const fs::path& folder);
 
 // A read-only mapping of a whole file, shared with the page cache. UserError when it can't be opened, or
 // is a pipe or a device.

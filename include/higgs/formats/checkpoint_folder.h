@@ -27,15 +27,16 @@ class CheckpointWriter {
   StagedFolder staged_;
 };
 
-// Why the folder is not a complete checkpoint, or nothing when it is.
-std::optional<std::string> checkpoint_fault(const fs::path& folder);
+// Why the folder is not a complete checkpoint with these files among its own, or nothing when it is.
+std::optional<std::string> checkpoint_fault(const fs::path& folder,
+                                            const std::vector<std::string>& required = {});
 
 struct CheckpointEntry {
   std::int64_t step = 0;
   fs::path folder;
 };
 
-// Folders named step-NNNNNN in `root`, newest first; complete or not.
+// Folders named step-NNNNNN in `root`, newest first; complete or not. RunError when it can't be listed.
 std::vector<CheckpointEntry> list_checkpoints(const fs::path& root);
 
 // "step-000200"

@@ -49,6 +49,9 @@ class CheckpointImage {
   CheckpointState state_;
 };
 
+// Why a run can't go on from this folder, or nothing when it is a whole checkpoint of training.
+std::optional<std::string> training_checkpoint_fault(const fs::path& folder);
+
 // UserError when the folder is incomplete, damaged, or of another adapter.
 CheckpointState read_checkpoint(const fs::path& folder, Adapter& adapter, AdamW& optimizer);
 

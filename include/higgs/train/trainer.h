@@ -98,8 +98,11 @@ class Trainer {
   // is computed otherwise than before. UserError when it is of another run (data, seed, adapter).
   void resume(const fs::path& checkpoint);
   // Trains to the end, or until `should_stop` says so after a step; then a checkpoint is saved. True at the
-  // end. RunError also when that last checkpoint can't be written.
+  // end.
   bool run(const std::function<bool()>& should_stop);
+
+  // Whether the last checkpoint that was due could be written (go_on_without_checkpoint).
+  bool saved() const { return !saver_.failed(); }
 
   EvalMetrics evaluate();
   // How samples are split over steps and ranks.
