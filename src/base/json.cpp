@@ -95,6 +95,7 @@ const Json& JsonObject::at(const std::string& key) const {
 
 std::int64_t JsonObject::integer(const std::string& key) const {
   const Json& value = at(key);
+  if (!value.is_number_integer()) throw UserError(where_ + ": key '" + key + "' must be an integer");
   if (!fits_int64(value)) throw UserError(where_ + ": key '" + key + "' must be an integer of 64 bits");
   return value.get<std::int64_t>();
 }
