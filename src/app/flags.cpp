@@ -130,8 +130,9 @@ void FlagTable::set(Flag& flag, const std::string& text, const std::string& wher
 
 void FlagTable::check_value(const std::string& name, double value, const std::string& what) const {
   for (const Flag& flag : flags_) {
-    if (flag.name == name) check_range(flag, value, what);
+    if (flag.name == name) return check_range(flag, value, what);
   }
+  HIGGS_ASSERT(!"a flag of this table");
 }
 
 void FlagTable::read_config(const fs::path& path) {

@@ -29,8 +29,7 @@ FlagTable TrainOptions::table() {
       .range(0.0);
   t.add("leak_alarm", trainer.leak_alarm,
         "audio loss, nats a code on clips never trained on, below which the run ends: the model must be "
-        "seeing "
-        "what it is to predict; 0: never")
+        "seeing what it is to predict; 0: never")
       .range(0.0);
   t.add("lora_r", lora.r, "rank of the adapter").range(1, 4096);
   t.add("lora_alpha", lora.alpha, "its scale is alpha / r").range(0.0);

@@ -7,14 +7,6 @@
 namespace higgs {
 namespace {
 
-// A path or a text out of a manifest may hold line breaks; an error is one line all the same.
-std::string one_line(std::string text) {
-  for (char& c : text) {
-    if (c == '\n' || c == '\r') c = ' ';
-  }
-  return text;
-}
-
 // LibTorch's messages carry a stack trace behind the first line.
 std::string first_line(const std::string& text) {
   return text.substr(0, text.find('\n'));
@@ -33,11 +25,11 @@ Ending ending_of(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
   } catch (const UserError& e) {
-    return {2, one_line(e.what())};
+    return {2, e.what()};
   } catch (const RunError& e) {
-    return {1, one_line(e.what())};
+    return {1, e.what()};
   } catch (const Stopped& e) {
-    return {143, one_line(e.what())};
+    return {143, e.what()};
   } catch (const std::bad_alloc&) {
     return {1, "out of memory; try a smaller --batch_size"};
   } catch (const std::exception& e) {
@@ -53,9 +45,7 @@ bool is_out_of_memory(const std::exception_ptr& error) {
     std::rethrow_exception(error);
   } catch (const std::bad_alloc&) {
     return true;
-  } catch (const UserError&) {
-    return false;
-  } catch (const RunError&) {
+  } catch (const OneLineError&) {  // this program's own
     return false;
   } catch (const std::exception& e) {
     return says_out_of_memory(first_line(e.what()));

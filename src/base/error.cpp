@@ -18,7 +18,7 @@ std::string one_line(std::string text) {
 
 }  // namespace
 
-UserError::UserError(const std::string& message) : std::runtime_error(one_line(message)) {}
+OneLineError::OneLineError(const std::string& message) : std::runtime_error(one_line(message)) {}
 
 }  // namespace higgs
 

@@ -37,7 +37,16 @@ std::optional<double> optional_number(const JsonObject& fields, const std::strin
   return fields.has(key) ? std::optional(fields.number(key)) : std::nullopt;
 }
 
-std::string state_text(const CheckpointState& state, std::int64_t optimizer_steps) {
+// An integer that counts something.
+std::int64_t count_in(const JsonObject& fields, const std::string& key) {
+  const std::int64_t count = fields.integer(key);
+  if (count < 0) throw UserError(fields.where() + ": key '" + key + "' must not be negative");
+  return count;
+}
+
+}  // namespace
+
+std::string to_json(const CheckpointState& state) {
   OrderedJson settings = OrderedJson::object();
   for (const auto& [name, value] : state.settings) settings[name] = value;
   return OrderedJson{{"step", state.step},
@@ -49,22 +58,43 @@ std::string state_text(const CheckpointState& state, std::int64_t optimizer_step
                      {"best_validation", number_or_null(state.best_validation)},
                      {"norm_mean", state.norm_mean},
                      {"norm_count", state.norm_count},
-                     {"optimizer_steps", optimizer_steps},
+                     {"optimizer_steps", state.optimizer_steps},
                      {"run", state.run},
                      {"settings", settings}}
              .dump(2) +
          "\n";
 }
 
-}  // namespace
+CheckpointState state_from_json(const std::string& text, const std::string& where) {
+  const Json document = parse_json(text, where);
+  const JsonObject fields(document, where);
+  CheckpointState state;
+  state.step = count_in(fields, "step");
+  state.optimizer_steps = count_in(fields, "optimizer_steps");
+  state.samples = count_in(fields, "samples");
+  state.tokens = count_in(fields, "tokens");
+  state.seconds = fields.number("seconds");
+  state.evaluated = fields.boolean("evaluated", false);
+  state.validation_loss = optional_number(fields, "validation_loss");
+  state.best_validation = optional_number(fields, "best_validation");
+  state.norm_mean = fields.number("norm_mean");
+  state.norm_count = count_in(fields, "norm_count");
+  state.run = fields.string("run");
+  const JsonObject settings = fields.object("settings");
+  for (const auto& [name, value] : settings.json().items()) {
+    state.settings.emplace_back(name, settings.string(name));
+  }
+  return state;
+}
 
 CheckpointImage::CheckpointImage(Adapter& adapter, AdamW& optimizer, CheckpointState state)
     : adapter_(adapter),
       values_(host_copy(adapter.values())),
       first_(host_copy(optimizer.first_moment())),
       second_(host_copy(optimizer.second_moment())),
-      optimizer_steps_(optimizer.num_steps()),
-      state_(std::move(state)) {}
+      state_(std::move(state)) {
+  state_.optimizer_steps = optimizer.num_steps();
+}
 
 std::uint64_t CheckpointImage::num_bytes() const {
   constexpr std::uint64_t kSmallFiles = std::uint64_t{1} << 20;
@@ -77,7 +107,7 @@ void CheckpointImage::write(const fs::path& folder, const std::function<void()>&
   adapter_.save(writer.folder(), values_);
   write_safetensors(writer.folder() / "optimizer.safetensors",
                     {entry("exp_avg", first_), entry("exp_avg_sq", second_)});
-  write_file_atomically(writer.folder() / kStateFile, state_text(state_, optimizer_steps_));
+  write_file_atomically(writer.folder() / kStateFile, to_json(state_));
   before_commit();
   writer.commit();
 }
@@ -87,22 +117,10 @@ std::optional<std::string> training_checkpoint_fault(const fs::path& folder) {
       folder, {"adapter_config.json", "adapter_model.safetensors", "optimizer.safetensors", kStateFile});
 }
 
-namespace {
-
-// An integer that counts something.
-std::int64_t count_in(const JsonObject& fields, const std::string& key) {
-  const std::int64_t count = fields.integer(key);
-  if (count < 0) throw UserError(fields.where() + ": key '" + key + "' must not be negative");
-  return count;
-}
-
-}  // namespace
-
 CheckpointState read_checkpoint(const fs::path& folder, Adapter& adapter, AdamW& optimizer) {
   if (const auto fault = training_checkpoint_fault(folder)) throw UserError(folder.string() + ": " + *fault);
   const fs::path state_path = folder / kStateFile;
-  const Json document = read_json_file(state_path);
-  const JsonObject fields(document, state_path.string());
+  CheckpointState state = state_from_json(read_file(state_path, kMaxJsonFile), state_path.string());
 
   const fs::path optimizer_path = folder / "optimizer.safetensors";
   const auto file = std::make_shared<const SafetensorsFile>(optimizer_path);
@@ -118,23 +136,8 @@ CheckpointState read_checkpoint(const fs::path& folder, Adapter& adapter, AdamW&
     }
     target->copy_(view_of(view, file));
   }
-  optimizer.set_num_steps(count_in(fields, "optimizer_steps"));
+  optimizer.set_num_steps(state.optimizer_steps);
   adapter.load_values(folder / "adapter_model.safetensors");
-  CheckpointState state;
-  state.step = count_in(fields, "step");
-  state.samples = count_in(fields, "samples");
-  state.tokens = count_in(fields, "tokens");
-  state.seconds = fields.number("seconds");
-  state.evaluated = fields.boolean("evaluated", false);
-  state.validation_loss = optional_number(fields, "validation_loss");
-  state.best_validation = optional_number(fields, "best_validation");
-  state.norm_mean = fields.number("norm_mean");
-  state.norm_count = count_in(fields, "norm_count");
-  state.run = fields.string("run");
-  const JsonObject settings = fields.object("settings");
-  for (const auto& [name, value] : settings.json().items()) {
-    state.settings.emplace_back(name, settings.string(name));
-  }
   return state;
 }
 

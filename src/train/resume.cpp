@@ -1,6 +1,5 @@
 // How a Trainer's state goes into a checkpoint and comes back.
 #include <ATen/Parallel.h>
-#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <chrono>
@@ -20,9 +19,11 @@ std::string text_of(double value) {
   return text;
 }
 
+constexpr const char* kSamplesPerStep = "samples per step";
+
 // Settings that decide only in which order sums are taken.
 const std::set<std::string> kOrderOnly = {"--batch_size", "--grad_accum", "ranks", "threads",
-                                          "samples per step"};
+                                          kSamplesPerStep};
 
 std::string changes(const Settings& before, const Settings& now, bool order_only) {
   std::string text;
@@ -36,9 +37,9 @@ std::string changes(const Settings& before, const Settings& now, bool order_only
 }
 
 // Says what the rest of the run does not share with the run that was stopped.
-void say_what_changed(const CheckpointState& state, const Settings& now, bool same_samples_per_step) {
+void say_what_changed(const CheckpointState& state, const Settings& now) {
   const std::string order = changes(state.settings, now, true), other = changes(state.settings, now, false);
-  if (!same_samples_per_step) {
+  if (order.find(kSamplesPerStep) != std::string::npos) {
     log::warn("resuming with " + order +
               ": a step has another number of samples than before; the samples go on " +
               "where they stood, " + std::to_string(state.samples) +
@@ -65,7 +66,7 @@ Settings Trainer::settings() const {
   return {{"--batch_size", std::to_string(o.batch_size)},
           {"--grad_accum", std::to_string(o.grad_accum)},
           {"ranks", std::to_string(ranks_.world_size())},
-          {"samples per step", std::to_string(samples_per_step_)},
+          {kSamplesPerStep, std::to_string(samples_per_step_)},
           {"threads", std::to_string(at::get_num_threads())},
           {"device", model_.device().type() == at::kCUDA ? "cuda" : "cpu"},
           {"dtype", model_.dtype() == at::kFloat ? "fp32" : "bf16"},
@@ -100,47 +101,30 @@ CheckpointState Trainer::state() {
 }
 
 void Trainer::resume(const fs::path& checkpoint) {
-  constexpr double kNone = -1.0;
-  // Counts are exact in a double up to 2^53.
-  at::Tensor where = at::tensor(std::vector<double>(10, 0.0), at::kDouble);
-  auto* numbers = where.mutable_data_ptr<double>();
+  CheckpointState state;
   if (ranks_.rank() == 0) {
-    const CheckpointState state = read_checkpoint(checkpoint, adapter_, optimizer_);
+    state = read_checkpoint(checkpoint, adapter_, optimizer_);
     if (state.run != fingerprint()) {
       throw UserError(
           checkpoint.string() + ": is of another run (" + state.run + "; this one: " + fingerprint() +
           "); give the same data, --seed, --lora_alpha, --use_rslora and --use_dora, or start anew "
           "in another --output_dir");
     }
-    const double all[] = {static_cast<double>(state.step),
-                          static_cast<double>(state.samples),
-                          static_cast<double>(optimizer_.num_steps()),
-                          static_cast<double>(state.tokens),
-                          state.seconds,
-                          state.evaluated ? 1.0 : 0.0,
-                          state.validation_loss.value_or(kNone),
-                          state.best_validation.value_or(kNone),
-                          state.norm_mean,
-                          static_cast<double>(state.norm_count)};
-    std::copy(std::begin(all), std::end(all), numbers);
-    const auto before = std::find_if(state.settings.begin(), state.settings.end(),
-                                     [](const auto& s) { return s.first == "samples per step"; });
-    say_what_changed(state, settings(),
-                     before == state.settings.end() || before->second == std::to_string(samples_per_step_));
+    say_what_changed(state, settings());
   }
-  ranks_.broadcast(where);
+  state = state_from_json(ranks_.broadcast(to_json(state)), checkpoint.string());
   ranks_.broadcast(adapter_.values());
   ranks_.broadcast(optimizer_.first_moment());
   ranks_.broadcast(optimizer_.second_moment());
-  optimizer_.set_num_steps(static_cast<std::int64_t>(numbers[2]));
-  step_ = static_cast<std::int64_t>(numbers[0]);
-  plan_from({step_, static_cast<std::int64_t>(numbers[1])});
-  tokens_ = tokens_before_ = static_cast<std::int64_t>(numbers[3]);
-  seconds_before_ = numbers[4];
-  if (numbers[5] != 0.0) evaluated_step_ = step_;
-  validation_loss_ = numbers[6];
-  if (numbers[7] >= 0.0) best_validation_ = numbers[7];
-  guard_.set(numbers[8], static_cast<std::int64_t>(numbers[9]));
+  optimizer_.set_num_steps(state.optimizer_steps);
+  step_ = state.step;
+  plan_from({state.step, state.samples});
+  tokens_ = tokens_before_ = state.tokens;
+  seconds_before_ = state.seconds;
+  if (state.evaluated) evaluated_step_ = step_;
+  validation_loss_ = state.validation_loss.value_or(std::numeric_limits<double>::quiet_NaN());
+  best_validation_ = state.best_validation.value_or(std::numeric_limits<double>::infinity());
+  guard_.set(state.norm_mean, state.norm_count);
 }
 
 }  // namespace higgs

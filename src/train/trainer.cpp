@@ -47,11 +47,10 @@ void Trainer::plan_from(const StepOrigin& origin) {
   const SplitOptions split{options_.batch_size, options_.grad_accum, ranks_.world_size()};
   samples_per_step_ = split.samples_per_step();
   const auto size = static_cast<double>(training_.size());
-  total_samples_ = options_.max_steps > 0
-                       ? origin.samples + (options_.max_steps - origin.step) * samples_per_step_
-                       : static_cast<std::int64_t>(std::llround(options_.epochs * size));
-  total_samples_ = std::max<std::int64_t>(total_samples_, 1);
-  planner_.emplace(training_.lengths(), options_.seed, split, total_samples_, origin);
+  const std::int64_t total = options_.max_steps > 0
+                                 ? origin.samples + (options_.max_steps - origin.step) * samples_per_step_
+                                 : static_cast<std::int64_t>(std::llround(options_.epochs * size));
+  planner_.emplace(training_.lengths(), options_.seed, split, std::max<std::int64_t>(total, 1), origin);
   const double steps = static_cast<double>(total_steps());
   warmup_steps_ = options_.warmup >= 1.0 ? std::llround(options_.warmup)
                                          : static_cast<std::int64_t>(std::ceil(options_.warmup * steps));

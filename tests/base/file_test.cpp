@@ -22,17 +22,6 @@ std::size_t count_entries(const fs::path& folder) {
   return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
 }
 
-// What a RunError says, "" when none is thrown.
-template <typename Callable>
-std::string run_error(Callable callable) {
-  try {
-    callable();
-  } catch (const RunError& error) {
-    return error.what();
-  }
-  return "";
-}
-
 // No file may grow past `bytes` while it lives: a write beyond fails as on a full disk.
 class FileSizeLimit {
  public:

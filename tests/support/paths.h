@@ -35,6 +35,10 @@ class TemporaryFolder {
 template <typename Callable>
 std::string user_error(Callable callable);
 
+// What a thrown RunError says, "" when none is thrown.
+template <typename Callable>
+std::string run_error(Callable callable);
+
 }  // namespace higgs::test
 
 #include "support/paths_inl.h"

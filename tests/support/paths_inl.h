@@ -17,4 +17,14 @@ std::string user_error(Callable callable) {
   return "";
 }
 
+template <typename Callable>
+std::string run_error(Callable callable) {
+  try {
+    callable();
+  } catch (const RunError& error) {
+    return error.what();
+  }
+  return "";
+}
+
 }  // namespace higgs::test

@@ -14,22 +14,13 @@ namespace higgs {
 namespace {
 
 using test::golden;
+using test::run_error;
 using test::TemporaryFolder;
 using test::TinyRun;
 using ::testing::HasSubstr;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInf = std::numeric_limits<double>::infinity();
-
-template <typename Callable>
-std::string run_error(Callable callable) {
-  try {
-    callable();
-  } catch (const RunError& error) {
-    return error.what();
-  }
-  return "";
-}
 
 int judged(UpdateGuard& guard, double norm, double loss = 1.0) {
   const at::Tensor losses = at::tensor({2.0, loss}, at::kDouble);

@@ -7,29 +7,34 @@
 
 namespace higgs {
 
-// Longest message of a UserError, in bytes.
+// Longest message of an error, in bytes.
 inline constexpr std::size_t kMaxMessage = 2000;
 
-// A mistake in flags, configuration or data. The message is one line: what is wrong, in which file (and
-// line), and what to do. The program prints it and ends with exit code 2.
-// Names out of a file go into messages as they are; here line breaks become spaces and other control
-// characters '?', so that no file can
-// write a second line or to the terminal, and the middle of what is longer than kMaxMessage is left out.
-class UserError : public std::runtime_error {
+// An error's message is one line. Names out of a file go into it as they are; here line breaks become spaces
+// and other control characters '?', so that no file can write a second line or to the terminal, and the
+// middle of what is longer than kMaxMessage is left out.
+class OneLineError : public std::runtime_error {
  public:
-  explicit UserError(const std::string& message);
+  explicit OneLineError(const std::string& message);
+};
+
+// A mistake in flags, configuration or data. The message says what is wrong, in which file (and line), and
+// what to do. The program prints it and ends with exit code 2.
+class UserError : public OneLineError {
+ public:
+  using OneLineError::OneLineError;
 };
 
 // The run failed through no mistake in its inputs (a full disk, say). Exit code 1.
-class RunError : public std::runtime_error {
+class RunError : public OneLineError {
  public:
-  using std::runtime_error::runtime_error;
+  using OneLineError::OneLineError;
 };
 
 // The user stopped the program before there was anything to save. Exit code 143.
-class Stopped : public std::runtime_error {
+class Stopped : public OneLineError {
  public:
-  using std::runtime_error::runtime_error;
+  using OneLineError::OneLineError;
 };
 
 namespace detail {

@@ -18,6 +18,7 @@ using Settings = std::vector<std::pair<std::string, std::string>>;
 
 struct CheckpointState {
   std::int64_t step = 0;                  // optimizer steps done
+  std::int64_t optimizer_steps = 0;       // of them, those that moved the adapter
   std::int64_t samples = 0;               // samples drawn by them: where the data stands
   std::int64_t tokens = 0;                // trained on so far
   double seconds = 0.0;                   // trained so far
@@ -29,6 +30,10 @@ struct CheckpointState {
   std::string run;  // what must be the same for the run to continue
   Settings settings;
 };
+
+// As it stands in trainer_state.json. UserError, `where` in front, for what isn't one.
+std::string to_json(const CheckpointState& state);
+CheckpointState state_from_json(const std::string& text, const std::string& where);
 
 // A checkpoint in host memory: the adapter and the optimizer may go on while it is written.
 class CheckpointImage {
@@ -45,7 +50,6 @@ class CheckpointImage {
  private:
   const Adapter& adapter_;
   at::Tensor values_, first_, second_;  // float32 [P] on the CPU
-  std::int64_t optimizer_steps_;
   CheckpointState state_;
 };
 

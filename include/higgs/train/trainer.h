@@ -154,7 +154,7 @@ class Trainer {
   UpdateGuard guard_;
   LeakAlarm leak_alarm_;
   CheckpointSaver saver_;
-  std::int64_t samples_per_step_, total_samples_ = 0, warmup_steps_ = 0;
+  std::int64_t samples_per_step_ = 0, warmup_steps_ = 0;
   std::optional<StepPlanner> planner_;
   std::optional<BatchLoader> loader_;
   std::optional<Pending> pending_;
