@@ -147,7 +147,13 @@ void RunLog::on_checkpoint(std::int64_t step, const fs::path& folder) {
 }
 
 void RunLog::write_report() const {
-  write_file_atomically(output_dir_ / "report.html", html_report(read_file(output_dir_ / "metrics.jsonl")));
+  std::string metrics;
+  try {
+    metrics = read_file(output_dir_ / "metrics.jsonl");
+  } catch (const UserError& error) {
+    throw RunError(error.what());  // the run's own file: that it is gone is no mistake in what it was given
+  }
+  write_file_atomically(output_dir_ / "report.html", html_report(metrics));
 }
 
 }  // namespace higgs

@@ -110,5 +110,13 @@ TEST(RunLog, WritesTheReport) {
   EXPECT_NE(text_of(folder / "report.html").find("<polyline"), std::string::npos);
 }
 
+TEST(RunLog, ThatItsOwnFileIsGoneIsNoMistakeOfTheUser) {
+  const TemporaryFolder folder;
+  RunLog log(folder.path(), 10);
+  log.on_start(0, 2, 0.0);
+  fs::remove(folder / "metrics.jsonl");
+  EXPECT_NE(run_error([&] { log.write_report(); }).find("metrics.jsonl"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace higgs::test

@@ -28,7 +28,7 @@ class RunLog : public TrainObserver {
   void before_commit() override { metrics_.sync(); }
   void on_checkpoint(std::int64_t step, const fs::path& folder) override;
 
-  // Draws report.html from metrics.jsonl.
+  // Draws report.html from metrics.jsonl. RunError, also when that is gone.
   void write_report() const;
 
  private:
