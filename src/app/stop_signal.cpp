@@ -37,6 +37,10 @@ void install_stop_signals() {
   action.sa_handler = on_stop_signal;
   ::sigemptyset(&action.sa_mask);
   for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) ::sigaction(signal, &action, nullptr);
+  // A terminal that closes; one that is to outlive it (nohup) ignores the signal already.
+  struct sigaction inherited {};
+  ::sigaction(SIGHUP, nullptr, &inherited);
+  if (inherited.sa_handler != SIG_IGN) ::sigaction(SIGHUP, &action, nullptr);
   // That nobody reads any more what the run says (a terminal or `tee` that ended) is no reason to end it.
   ::signal(SIGPIPE, SIG_IGN);
 }

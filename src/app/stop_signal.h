@@ -1,5 +1,5 @@
-// SIGTERM, SIGINT and SIGUSR1 (which mpirun and SLURM pass on at once) ask a run to stop after its step; another
-// one, more than a second later, ends it where it is.
+// SIGTERM, SIGINT, SIGHUP (unless it is ignored, as under nohup) and SIGUSR1 (which mpirun and SLURM pass on
+// at once) ask a run to stop after its step; another one, more than a second later, ends it where it is.
 #pragma once
 
 namespace higgs {

@@ -53,6 +53,7 @@ class Chain {
         shim_(output_ / "checkpoints", output_ / "metrics.jsonl") {
     plan_.binary = options.binary;
     plan_.ranks = options.ranks;
+    plan_.threads = static_cast<int>(draw(1, 2));
     plan_.steps = kSteps;
     plan_.keep_last = static_cast<int>(draw(3, 5));
     plan_.seed = draw(1, 1000000);

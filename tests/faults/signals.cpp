@@ -13,7 +13,8 @@ namespace {
 
 constexpr ProgramText kText = {
     "faults_signals",
-    "Sends SIGTERM, SIGINT or SIGUSR1 at random moments to a training run, starts it again, and so on until "
+    "Sends SIGTERM, SIGINT, SIGHUP or SIGUSR1 at random moments to a training run, starts it again, and so "
+    "on until "
     "it is done.\n"
     "With two ranks the signal goes to scripts/launch, or, SIGUSR1, to mpirun itself. Each must end with 143 "
     "and a\n"
@@ -25,13 +26,13 @@ constexpr ProgramText kText = {
 constexpr int kSteps = 60;
 constexpr double kLimit = 30;
 
-// Whether a process has handlers for the three signals.
+// Whether a process has its handlers, of which SIGHUP's is the last.
 bool listens(pid_t pid) {
   std::ifstream status("/proc/" + std::to_string(pid) + "/status");
   for (std::string line; std::getline(status, line);) {
     if (line.rfind("SigCgt:", 0) != 0) continue;
     const auto caught = std::stoull(line.substr(8), nullptr, 16);
-    return (caught >> (SIGTERM - 1) & 1) != 0 && (caught >> (SIGUSR1 - 1) & 1) != 0;
+    return (caught >> (SIGTERM - 1) & 1) != 0 && (caught >> (SIGHUP - 1) & 1) != 0;
   }
   return false;
 }
@@ -78,6 +79,7 @@ class Chain {
       : options_(options), report_(report), tally_(tally), random_(random), output_(scratch_ / "run") {
     plan_.binary = options.binary;
     plan_.ranks = options.ranks;
+    plan_.threads = static_cast<int>(draw(1, 2));
     plan_.steps = kSteps;
     plan_.seed = draw(1, 1000000);
     plan_.cache = scratch_ / "cache";
@@ -95,7 +97,7 @@ class Chain {
   }
 
   void before_anything_to_save() {
-    for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) {
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) {
       Process process(training(plan_, scratch_ / "early"), training_environment(plan_));
       while (process.running() && !listens(process.pid())) sleep_seconds(1e-4);
       process.send(signal);
@@ -161,7 +163,7 @@ class Chain {
     const bool anew = newest_ < 0 && fs::exists(output_);
     Arguments command = training(plan_, output_, {"--save_steps", "0"});
     if (anew) command.push_back("--overwrite");
-    int signal = std::vector<int>{SIGTERM, SIGINT, SIGUSR1}[draw(0, 2)];
+    const int signal = std::vector<int>{SIGTERM, SIGINT, SIGHUP, SIGUSR1}[draw(0, 3)];
     if (options_.ranks > 1 && signal != SIGUSR1) command = launch(command);
     if (options_.ranks > 1 && signal == SIGUSR1) {
       command = Arguments{"mpirun", "--allow-run-as-root",         "--oversubscribe", "--bind-to", "none",
@@ -234,6 +236,8 @@ class Chain {
 };
 
 int run(const Options& options) {
+  // Runs inherit these; nohup, or a shell that starts this in the background, leaves them ignored.
+  for (const int signal : {SIGINT, SIGHUP}) ::signal(signal, SIG_DFL);
   Report report(options);
   Tally tally;
   std::mt19937_64 random(options.seed);

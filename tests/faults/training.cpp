@@ -63,7 +63,7 @@ Arguments training(const TrainingPlan& plan, const fs::path& output, const Argum
 }
 
 Environment training_environment(const TrainingPlan& plan, const Environment& more) {
-  Environment variables = {{"OMP_NUM_THREADS", "1"},
+  Environment variables = {{"OMP_NUM_THREADS", std::to_string(plan.threads)},
                            {"NO_COLOR", "1"},
                            {"XDG_CACHE_HOME", plan.cache.string()},
                            {"HF_HUB_CACHE", (plan.cache / "hub").string()}};

@@ -16,6 +16,7 @@ using Json = nlohmann::json;
 struct TrainingPlan {
   fs::path binary;
   int ranks = 1;
+  int threads = 1;  // of a rank: any number, as long as it stays
   int steps = 20;
   int keep_last = 3;
   std::uint64_t seed = 1;  // of the run itself: shuffling, dropout
@@ -25,7 +26,6 @@ struct TrainingPlan {
 // `higgs_train train` on the goldens: dropout, a checkpoint each step, validation every fifth. Later flags in
 // `more` win.
 Arguments training(const TrainingPlan& plan, const fs::path& output, const Arguments& more = {});
-// One thread, so that sums have one order on any machine.
 Environment training_environment(const TrainingPlan& plan, const Environment& more = {});
 
 // What a run computed, without what clocks say.
