@@ -1,53 +1,10 @@
-// `train` as a process: what it leaves, how it is configured, how it stops and goes on.
-#include <csignal>
-#include <map>
-#include <set>
-#include <thread>
-
-#include "app_test.h"
+// `train` as a process: what it leaves, how it is configured, how it goes on.
+#include "train_process.h"
 
 namespace higgs::test {
 namespace {
 
-class Train : public AppTest {
- protected:
-  Arguments command(const std::string& name) const {
-    return Arguments{"train",        "--train_manifest", golden("e2e/manifest.jsonl"), "--output_dir",
-                     scratch / name, "--val_manifest",   golden("e2e/manifest.jsonl")} +
-           golden_base();
-  }
-  std::string adapter(const std::string& name) const {
-    return text_of(scratch / name / "adapter/adapter_model.safetensors");
-  }
-  std::vector<Json> metrics(const std::string& name) const {
-    std::vector<Json> all;
-    for (const std::string& line : lines_of(text_of(scratch / name / "metrics.jsonl")))
-      all.push_back(Json::parse(line));
-    return all;
-  }
-  // Steps of the lines of one kind, in the order they stand.
-  std::vector<int> steps(const std::string& name, const std::string& kind) const {
-    std::vector<int> all;
-    for (const Json& line : metrics(name)) {
-      if (line["kind"] == kind) all.push_back(line["step"]);
-    }
-    return all;
-  }
-  static std::vector<int> count_to(int last) {
-    std::vector<int> all;
-    for (int i = 1; i <= last; ++i) all.push_back(i);
-    return all;
-  }
-  // What a training step computed, without what the clock says.
-  std::vector<Json> results(const std::string& name) const {
-    std::vector<Json> all;
-    for (Json line : metrics(name)) {
-      for (const char* key : {"seconds", "tokens_per_second", "memory_bytes", "loader_wait"}) line.erase(key);
-      all.push_back(line);
-    }
-    return all;
-  }
-};
+using Train = TrainTest;
 
 TEST_F(Train, LeavesTheFilesOfARun) {
   run(command("run") + Arguments{"--max_steps", "4", "--save_steps", "2", "--val_steps", "2"});
@@ -143,34 +100,6 @@ TEST_F(Train, SameSeedGivesTheSameAdapterAnotherSeedAnother) {
   EXPECT_NE(adapter("a"), adapter("c"));
 }
 
-TEST_F(Train, StopsOnSigtermAndGoesOnBitForBit) {
-  const Arguments common = {"--max_steps", "120",         "--grad_accum", "2",    "--lora_dropout",
-                            "0.1",         "--log_steps", "50",           "--lr", "1e-3"};
-  run(command("whole") + common);
-
-  Process stopped(Arguments{program()} + command("run") + common, environment());
-  const auto num_lines = [&] {
-    const fs::path path = scratch / "run/metrics.jsonl";
-    return fs::exists(path) ? lines_of(text_of(path)).size() : 0;
-  };
-  while (num_lines() < 5 && stopped.running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  stopped.send(SIGTERM);
-  const ProcessResult result = stopped.wait();
-  EXPECT_EQ(result.exit_code, 143) << "signal " << result.signal << "\n" << result.err;
-  const int last = steps("run", "train").back();
-  ASSERT_LT(last, 120) << "ended before the signal came";
-  char name[32];
-  std::snprintf(name, sizeof name, "step-%06d", last);
-  EXPECT_TRUE(fs::exists(scratch / "run/checkpoints" / name / "MANIFEST.json")) << name;
-  EXPECT_FALSE(fs::exists(scratch / "run/adapter")) << "an unfinished run has no result";
-
-  const ProcessResult rest = run(command("run") + common);
-  EXPECT_NE(rest.err.find("continuing after step " + std::to_string(last)), std::string::npos) << rest.err;
-  EXPECT_EQ(steps("run", "train"), count_to(120));
-  EXPECT_EQ(adapter("run"), adapter("whole"));
-  EXPECT_EQ(results("run"), results("whole"));
-}
-
 TEST_F(Train, ResumesFromTheNewestWholeCheckpoint) {
   const Arguments common = {"--max_steps", "6", "--save_steps", "2", "--keep_last", "0", "--val_steps", "2"};
   run(command("run") + common);
@@ -234,10 +163,7 @@ TEST_F(Train, OverwriteStartsAnewAndRemovesOnlyTheRun) {
 
 TEST_F(Train, KeepsTheLastCheckpoints) {
   run(command("run") + Arguments{"--max_steps", "6", "--save_steps", "1", "--keep_last", "2"});
-  std::set<std::string> names;
-  for (const auto& entry : fs::directory_iterator(scratch / "run/checkpoints"))
-    names.insert(entry.path().filename());
-  EXPECT_EQ(names, (std::set<std::string>{"step-000005", "step-000006"}));
+  EXPECT_EQ(checkpoints("run"), (std::set<std::string>{"step-000005", "step-000006"}));
 }
 
 TEST_F(Train, RunsInBf16) {

@@ -124,7 +124,8 @@ TEST_F(WatchTest, TheDeathOfRankZeroIsSaidByAnother) {
   });
   const Ended ended = wait();
   EXPECT_EQ(ended.exit_codes, (std::vector<int>{128 + SIGKILL, 1, 1}));
-  EXPECT_EQ(ended.said.find("higgs_train: failed: rank 0 (here, step 5): died in saving a checkpoint: "), 0u) << ended.said;
+  EXPECT_EQ(ended.said.find("higgs_train: failed: rank 0 (here, step 5): died in saving a checkpoint: "), 0u)
+      << ended.said;
   EXPECT_EQ(test::lines_of(ended.said).size(), 1u) << ended.said;
 }
 
@@ -197,7 +198,10 @@ TEST_F(WatchTest, AFrozenRankZeroIsNamedByAnother) {
   ::kill(pids[0], SIGCONT);
   const Ended ended = wait();
   EXPECT_EQ(ended.exit_codes, (std::vector<int>{1, 1, 1}));
-  EXPECT_EQ(ended.said.find("higgs_train: failed: rank 0 (here, step 5): hangs in the reduction: silent for 2 s"), 0u) << ended.said;
+  EXPECT_EQ(
+      ended.said.find("higgs_train: failed: rank 0 (here, step 5): hangs in the reduction: silent for 2 s"),
+      0u)
+      << ended.said;
   EXPECT_EQ(test::lines_of(ended.said).size(), 1u) << ended.said;
 }
 

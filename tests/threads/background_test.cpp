@@ -1,4 +1,4 @@
-// A job beside its owner: run under the thread sanitizer too.
+// A job beside its owner.
 #include "higgs/base/background.h"
 
 #include <gtest/gtest.h>
@@ -7,8 +7,6 @@
 #include <chrono>
 
 #include "higgs/base/error.h"
-#include "higgs/base/folder_lock.h"
-#include "support/paths.h"
 
 namespace higgs::test {
 namespace {
@@ -72,27 +70,6 @@ TEST(Background, EndsTheJobAtHandBeforeItGoes) {
     });
   }
   EXPECT_TRUE(done);
-}
-
-TEST(FolderLock, HoldsOneAtATime) {
-  const TemporaryFolder folder;
-  {
-    const FolderLock first(folder.path());
-    EXPECT_NE(user_error([&] { FolderLock second(folder.path()); }).find("another run is writing there"),
-              std::string::npos);
-    EXPECT_TRUE(fs::is_empty(folder.path()));
-  }
-  EXPECT_NO_THROW(FolderLock again(folder.path()));
-}
-
-TEST(FolderLock, MovesWithItsHolder) {
-  const TemporaryFolder folder;
-  FolderLock outer;
-  {
-    FolderLock inner(folder.path());
-    outer = std::move(inner);
-  }
-  EXPECT_THROW(FolderLock(folder.path()), UserError);
 }
 
 }  // namespace
