@@ -26,8 +26,8 @@ std::string commit() {
   std::string hash = output_of(with({"rev-parse", "--short=8", "HEAD"}));
   if (hash.empty()) return "unknown";
   hash.erase(hash.find_last_not_of('\n') + 1);
-  const std::string changes = output_of(with(
-      {"status", "--porcelain", "--untracked-files=no", "--", ":/", ":(exclude,top)tests/faults/log.jsonl"}));
+  const std::string changes = output_of(
+      with({"status", "--porcelain", "--untracked-files=no", "--", ":/", ":(exclude,top)tests/*/log.jsonl"}));
   return changes.empty() ? hash : hash + "-dirty";
 }
 
