@@ -5,16 +5,54 @@
 
 #include <algorithm>
 #include <chrono>
+#include <span>
 
+#include "higgs/base/ending.h"
+#include "higgs/base/error.h"
 #include "higgs/data/step_plan.h"
+#include "higgs/train/memory.h"
 
 namespace higgs {
 namespace {
 
-// Correct most-likely codes per codebook: int64 [C] on the CPU.
-at::Tensor count_correct(const HiggsModel& model, const PackedBatch& batch, const at::Tensor& hidden) {
+// What is added up over batches.
+struct Sums {
+  LossMeter losses;
+  TargetCounts counts;
+  at::Tensor correct;  // int64 [C] on the CPU: most likely codes that are right
+};
+
+void add(Sums& sums, HiggsModel& model, const PackedBatch& batch, bool text_loss) {
+  const at::Tensor hidden = model.forward(batch);
+  const LossSums losses = loss_sums(model, batch, hidden, text_loss);
   const at::Tensor logits = model.audio_logits(hidden.index_select(0, batch.audio_target_rows));
-  return logits.argmax(-1).eq(batch.audio_targets).sum(0).to(at::kCPU);
+  const at::Tensor correct = logits.argmax(-1).eq(batch.audio_targets).sum(0).to(at::kCPU);
+  sums.losses.add(losses);
+  sums.counts.add(batch);
+  sums.correct.add_(correct);
+}
+
+// Adds these samples, in halves where they don't fit into memory together.
+void add_samples(Sums& sums, HiggsModel& model, const Dataset& dataset, std::span<const std::int64_t> samples,
+                 const SpecialIds& ids, bool text_loss) {
+  bool fits = true;
+  try {
+    std::vector<const EncodedSample*> batch;
+    for (const std::int64_t i : samples) batch.push_back(&dataset.sample(static_cast<std::size_t>(i)));
+    add(sums, model, make_batch(batch, ids).to(model.device()), text_loss);
+  } catch (...) {
+    if (!is_out_of_memory(std::current_exception())) throw;
+    fits = false;  // what the failed pass holds is let go at the end of this block
+  }
+  if (fits) return;
+  if (samples.size() == 1) {
+    throw RunError("out of memory with one held-out sample (" +
+                   dataset.sample(static_cast<std::size_t>(samples[0])).where + "); leave it out");
+  }
+  release_cached_memory(model.device());
+  const std::size_t half = samples.size() / 2;
+  add_samples(sums, model, dataset, samples.first(half), ids, text_loss);
+  add_samples(sums, model, dataset, samples.subspan(half), ids, text_loss);
 }
 
 }  // namespace
@@ -25,33 +63,26 @@ EvalMetrics evaluate(HiggsModel& model, const Dataset& dataset, const SpecialIds
   const at::NoGradGuard no_grad;
   const auto start = std::chrono::steady_clock::now();
   EvalMetrics metrics;
-  LossMeter meter(ids.num_codebooks, model.device());
-  TargetCounts counts(ids.num_codebooks);
-  at::Tensor correct = at::zeros({ids.num_codebooks}, at::kLong);
+  Sums sums{LossMeter(ids.num_codebooks, model.device()), TargetCounts(ids.num_codebooks),
+            at::zeros({ids.num_codebooks}, at::kLong)};
   const auto size = static_cast<std::int64_t>(dataset.size());
   const std::vector<std::int64_t> share =
       share_by_tokens(dataset.lengths(), ranks.world_size(), size)[static_cast<std::size_t>(ranks.rank())];
-  for (std::size_t first = 0; first < share.size(); first += static_cast<std::size_t>(batch_size)) {
+  const auto step = static_cast<std::size_t>(batch_size);
+  for (std::size_t first = 0; first < share.size(); first += step) {
     ranks.progress();
-    std::vector<const EncodedSample*> samples;
-    for (std::size_t i = first; i < std::min(first + static_cast<std::size_t>(batch_size), share.size());
-         ++i) {
-      samples.push_back(&dataset.sample(static_cast<std::size_t>(share[i])));
-    }
-    const PackedBatch batch = make_batch(samples, ids).to(model.device());
-    const at::Tensor hidden = model.forward(batch);
-    meter.add(loss_sums(model, batch, hidden, text_loss));
-    correct.add_(count_correct(model, batch, hidden));
-    counts.add(batch);
+    const std::span<const std::int64_t> rest = std::span(share).subspan(first);
+    add_samples(sums, model, dataset, rest.first(std::min(step, rest.size())), ids, text_loss);
   }
-  counts.reduce(ranks);
-  meter.reduce(ranks);
-  ranks.sum(correct);
-  metrics.loss = meter.values(counts, objective);
+  const TargetCounts& counts = sums.counts;
+  sums.counts.reduce(ranks);
+  sums.losses.reduce(ranks);
+  ranks.sum(sums.correct);
+  metrics.loss = sums.losses.values(counts, objective);
   metrics.tokens = counts.tokens;
   for (std::size_t k = 0; k < counts.audio.size(); ++k) {
     const double count = static_cast<double>(std::max<std::int64_t>(1, counts.audio[k]));
-    metrics.accuracy.push_back(static_cast<double>(correct.const_data_ptr<std::int64_t>()[k]) / count);
+    metrics.accuracy.push_back(static_cast<double>(sums.correct.const_data_ptr<std::int64_t>()[k]) / count);
   }
   metrics.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return metrics;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "higgs/base/error.h"
+#include "higgs/train/evaluate.h"
 #include "support/limited_memory.h"
 #include "support/tiny_run.h"
 
@@ -108,6 +109,25 @@ TEST_F(OutOfMemory, ASampleThatCannotFitIsNamed) {
   EXPECT_THAT(said, HasSubstr("step 7: out of memory with one sample of "));
   EXPECT_THAT(said, HasSubstr("manifest.jsonl:"));
   EXPECT_THAT(said, HasSubstr("--max_tokens "));
+}
+
+// Validation is split too, and counts every sample once.
+TEST_F(OutOfMemory, ValidationIsSplit) {
+  const auto validate = [&] { return evaluate(run.model, run.data, run.ids, 5, {}, true, run.ranks); };
+  memory.reset_peak();
+  const std::size_t before = memory.live();
+  const EvalMetrics whole = validate();
+  memory.set_limit(before + (memory.peak() - before) * 3 / 4);
+  const EvalMetrics halves = validate();
+  EXPECT_GT(memory.num_refused(), 0u);
+  EXPECT_NEAR(halves.loss.total, whole.loss.total, 1e-6 * whole.loss.total);
+  EXPECT_EQ(halves.tokens, whole.tokens);
+  EXPECT_EQ(halves.accuracy, whole.accuracy);
+  memory.set_limit(memory.live() + (std::size_t{64} << 10));
+  const std::string said = test::run_error([&] { validate(); });
+  memory.set_limit(kUnlimited);
+  EXPECT_THAT(said, HasSubstr("out of memory with one held-out sample ("));
+  EXPECT_THAT(said, HasSubstr("manifest.jsonl:"));
 }
 
 // Anything else than memory is not for here.
