@@ -16,7 +16,8 @@ bool is_codec_folder(const fs::path& folder) {
   const fs::path path = folder / "config.json";
   if (!fs::exists(path)) return false;
   const Json document = read_json_file(path);
-  return document.value("model_type", "") == "higgs_audio_v2_tokenizer" || fs::exists(folder / "model.pth");
+  const JsonObject fields(document, path.string());
+  return fields.string("model_type", "") == "higgs_audio_v2_tokenizer" || fs::exists(folder / "model.pth");
 }
 
 // The codec's folder or hub id as transformers' processor writes it; "" when there is none.

@@ -135,10 +135,36 @@ void FlagTable::check_value(const std::string& name, double value, const std::st
   HIGGS_ASSERT(!"a flag of this table");
 }
 
+namespace {
+
+// Settings are `name = value`. toml++ has no limit for tables named with dots, and recurses through them.
+void check_nesting(const std::string& text, const fs::path& path) {
+  constexpr int kMostDots = 32;  // outside of strings
+  std::size_t line = 1;
+  int dots = 0;
+  char quote = 0;
+  for (const char c : text) {
+    if (c == '\n') {
+      ++line;
+      dots = 0;
+      quote = 0;
+    } else if (c == '"' || c == '\'') {
+      quote = quote == 0 ? c : quote == c ? '\0' : quote;
+    } else if (c == '.' && quote == 0 && ++dots > kMostDots) {
+      throw UserError(path.string() + ":" + std::to_string(line) + ": a name with more than " +
+                      std::to_string(kMostDots) + " dots; a setting is: name = value");
+    }
+  }
+}
+
+}  // namespace
+
 void FlagTable::read_config(const fs::path& path) {
   toml::table document;
   try {
-    document = toml::parse(read_file(path, 1 << 20), path.string());
+    const std::string text = read_file_or_pipe(path, 1 << 20);
+    check_nesting(text, path);
+    document = toml::parse(text, path.string());
   } catch (const toml::parse_error& error) {
     throw UserError(path.string() + ":" + std::to_string(error.source().begin.line) +
                     ": not valid TOML: " + std::string(error.description()));

@@ -98,7 +98,7 @@ void apply_generation_config(const fs::path& base, const FlagTable& table, Sampl
 std::vector<std::string> texts_of(const GenerateOptions& options) {
   if (options.text_file.empty()) return {options.text};
   std::vector<std::string> texts;
-  std::istringstream lines(read_file(options.text_file));
+  std::istringstream lines(read_file_or_pipe(options.text_file));
   for (std::string line; std::getline(lines, line);) {
     if (!line.empty() && line.back() == '\r') line.pop_back();
     if (!line.empty()) texts.push_back(line);

@@ -110,7 +110,7 @@ void inspect_text(const InspectOptions& options, TensorOutput& out) {
   need(options.text_file, "text_file", "text");
   const BaseModel base(options.base);
   std::vector<std::int64_t> ids, starts;
-  std::istringstream lines(read_file(options.text_file));
+  std::istringstream lines(read_file_or_pipe(options.text_file));
   std::size_t number = 0;
   for (std::string line; std::getline(lines, line);) {
     ++number;

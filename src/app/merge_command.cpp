@@ -66,7 +66,7 @@ Answer answer_of_folder(const fs::path& folder, const fs::path* adapter) {
 
 // config.json says which type the weights are in.
 void set_dtype(const fs::path& config_file, const std::string& dtype) {
-  nlohmann::ordered_json document = nlohmann::ordered_json::parse(read_file(config_file));
+  OrderedJson document = read_ordered_json_file(config_file);
   const auto set = [&](nlohmann::ordered_json& object) {
     for (const char* key : {"dtype", "torch_dtype"}) {
       if (object.contains(key)) object[key] = dtype;

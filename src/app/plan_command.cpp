@@ -29,6 +29,7 @@ struct PlanCommand {
     t.add("lora_r", lora_r, "rank of the adapter").range(1, 4096);
     t.add("lora_dropout", lora_dropout, "share of each module's inputs dropped").range(0.0, 0.99);
     t.add("device_memory_gb", device_memory_gb, "says the largest micro-batch that fits; 0: doesn't")
+        .range(0.0, 1e6)
         .range(0.0);
     t.add("json", json, "one JSON object instead of a table");
     return t;

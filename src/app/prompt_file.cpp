@@ -1,16 +1,20 @@
 #include "higgs/app/prompt_file.h"
 
+#include <algorithm>
+
 #include "higgs/base/error.h"
 #include "higgs/base/json.h"
 
 namespace higgs {
 namespace {
 constexpr const char* kName = "higgs_prompt.json";
-}
+constexpr double kMostSeconds = 10.0;  // a token is a few letters; speech has three a second
+}  // namespace
 
 void write_prompt_file(const fs::path& adapter_folder, const PromptFile& prompt) {
-  const nlohmann::ordered_json document = {{"system_text", prompt.system_text},
-                                           {"seconds_per_text_token", prompt.seconds_per_text_token}};
+  const nlohmann::ordered_json document = {
+      {"system_text", prompt.system_text},
+      {"seconds_per_text_token", std::min(prompt.seconds_per_text_token, kMostSeconds)}};
   write_file_atomically(adapter_folder / kName, document.dump(2) + "\n");
 }
 
@@ -20,8 +24,8 @@ std::optional<PromptFile> read_prompt_file(const fs::path& adapter_folder) {
   const Json document = read_json_file(path);
   const JsonObject fields(document, path.string());
   PromptFile prompt{fields.string("system_text", ""), fields.number("seconds_per_text_token", 0.0)};
-  if (!(prompt.seconds_per_text_token >= 0.0 && prompt.seconds_per_text_token <= 3600.0)) {
-    throw UserError(path.string() + ": key 'seconds_per_text_token' must be 0 to 3600");
+  if (!(prompt.seconds_per_text_token >= 0.0 && prompt.seconds_per_text_token <= kMostSeconds)) {
+    throw UserError(path.string() + ": key 'seconds_per_text_token' must be 0 to 10");
   }
   return prompt;
 }

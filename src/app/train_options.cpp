@@ -9,10 +9,10 @@ FlagTable TrainOptions::table() {
   base.describe(t);
   t.add("val_manifest", val_manifest, "held-out samples; default: a part of the training samples");
   t.add("val_split", val_split, "that part; 0: no validation").range(0.0, 0.5);
-  t.add("batch_size", trainer.batch_size, "samples per micro-batch").range(1);
-  t.add("grad_accum", trainer.grad_accum, "micro-batches per optimizer step").range(1);
-  t.add("epochs", trainer.epochs, "passes over the training samples").range(0.0);
-  t.add("max_steps", trainer.max_steps, "optimizer steps, instead of epochs; 0: as epochs say").range(0);
+  t.add("batch_size", trainer.batch_size, "samples per micro-batch").range(1, 1e6);
+  t.add("grad_accum", trainer.grad_accum, "micro-batches per optimizer step").range(1, 1e6);
+  t.add("epochs", trainer.epochs, "passes over the training samples").range(0.0, 1e6);
+  t.add("max_steps", trainer.max_steps, "optimizer steps, instead of epochs; 0: as epochs say").range(0, 1e9);
   t.add("lr", trainer.learning_rate, "highest learning rate").range(0.0);
   t.add("warmup", trainer.warmup,
         "steps until it is reached, or below 1 a share of all steps; then a cosine to zero")
@@ -32,7 +32,7 @@ FlagTable TrainOptions::table() {
         "seeing what it is to predict; 0: never")
       .range(0.0);
   t.add("lora_r", lora.r, "rank of the adapter").range(1, 4096);
-  t.add("lora_alpha", lora.alpha, "its scale is alpha / r").range(0.0);
+  t.add("lora_alpha", lora.alpha, "its scale is alpha / r").range(0.0, 1e6);
   t.add("use_rslora", lora.use_rslora, "its scale is alpha / sqrt(r) instead");
   t.add("use_dora", lora.use_dora, "DoRA: each output's magnitude is learned apart from its direction");
   t.add("lora_dropout", lora.dropout, "share of each module's inputs dropped").range(0.0, 0.99);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <functional>
 #include <mutex>
 #include <utility>
 
@@ -172,16 +173,48 @@ void check_finite(const std::vector<float>& samples, int rate, const Place& plac
                     ") is not a finite number; replace the clip");
 }
 
-// Whether a file begins as one of the four kinds does. libsndfile knows some twenty others, old and seldom
-// tested: their readers never see a byte.
-bool begins_as_sound(std::string_view bytes) {
-  const auto byte = [&](std::size_t i) {
-    return i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0U;
-  };
+constexpr std::size_t kBeginning = 12;  // bytes that tell the kind
+
+bool begins_as_mpeg_or_flac(std::string_view bytes) {
+  return bytes.starts_with("fLaC") ||
+         (bytes.size() >= 2 && bytes[0] == '\xFF' && (static_cast<unsigned char>(bytes[1]) & 0xE0U) == 0xE0U);
+}
+
+// Size of the ID3 tag that begins here; its header is ten bytes, four of them the rest's size in 28 bits.
+std::size_t tag_size(std::string_view bytes) {
+  std::size_t size = 0;
+  for (std::size_t i = 6; i < 10; ++i) size = size << 7U | (static_cast<unsigned char>(bytes[i]) & 0x7FU);
+  return size + 10;
+}
+
+// Whether a file begins as one of the four kinds does; `beginning(offset)`: up to kBeginning bytes from
+// there. libsndfile knows some twenty other kinds, old and seldom tested, and looks for them behind ID3 tags
+// too: their readers never see a byte.
+bool begins_as_sound(const std::function<std::string(std::size_t offset)>& beginning) {
+  std::string bytes = beginning(0);
+  std::size_t offset = 0;
+  for (int tags = 0; bytes.starts_with("ID3") && bytes.size() == kBeginning && tags < 16; ++tags) {
+    offset += tag_size(bytes);
+    bytes = beginning(offset);
+  }
+  if (offset > 0 || begins_as_mpeg_or_flac(bytes)) return begins_as_mpeg_or_flac(bytes);
+  if (bytes.starts_with("OggS")) return true;
   const bool riff = bytes.starts_with("RIFF") || bytes.starts_with("RIFX") || bytes.starts_with("RF64");
-  if (riff) return bytes.size() >= 12 && bytes.substr(8, 4) == "WAVE";
-  const bool mpeg = byte(0) == 0xFFU && (byte(1) & 0xE0U) == 0xE0U;
-  return mpeg || bytes.starts_with("fLaC") || bytes.starts_with("OggS") || bytes.starts_with("ID3");
+  return riff && bytes.size() == kBeginning && bytes.ends_with("WAVE");
+}
+
+bool is_read_kind(const SF_INFO& info) {
+  switch (info.format & SF_FORMAT_TYPEMASK) {
+    case SF_FORMAT_WAV:
+    case SF_FORMAT_WAVEX:
+    case SF_FORMAT_RF64:
+    case SF_FORMAT_FLAC:
+    case SF_FORMAT_OGG:
+    case SF_FORMAT_MPEG:
+      return true;
+    default:
+      return false;
+  }
 }
 
 [[noreturn]] void refuse_kind(const Place& place) {
@@ -208,6 +241,7 @@ Waveform read_opened(const Opened& opened, const SF_INFO& info, const ClipRange&
     throw place.error("is damaged, or of an unknown kind; wav, flac, ogg and mp3 are read");
   }
   const SoundFile file(opened.handle, info);
+  if (!is_read_kind(info)) refuse_kind(place);
   check_header(info, place);
   const FrameRange frames = frames_of(range, info, place);
   const double most = std::min(kMaxClipSeconds * info.samplerate, static_cast<double>(kMaxClipSamples));
@@ -230,11 +264,15 @@ Waveform read_audio_file(const fs::path& path, const ClipRange& range, const std
   if (status.type() == fs::file_type::not_found) throw place.error("no such file");
   if (status.type() != fs::file_type::regular) throw place.error("is not a file that can be read");
   std::ifstream stream(path, std::ios::binary);
-  std::string begin(12, '\0');
-  if (stream) {
-    stream.read(begin.data(), static_cast<std::streamsize>(begin.size()));
-    if (!begins_as_sound(begin)) refuse_kind(place);
-  }
+  const auto beginning = [&](std::size_t offset) {
+    std::string bytes(kBeginning, '\0');
+    stream.clear();
+    stream.seekg(static_cast<std::streamoff>(offset));
+    stream.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    bytes.resize(static_cast<std::size_t>(stream.gcount()));
+    return bytes;
+  };
+  if (stream && !begins_as_sound(beginning)) refuse_kind(place);
   SF_INFO info{};
   const Opened opened = open_alone([&] { return sf_open(path.c_str(), SFM_READ, &info); });
   if (opened.error == SF_ERR_SYSTEM) throw place.error("cannot be opened");
@@ -244,7 +282,10 @@ Waveform read_audio_file(const fs::path& path, const ClipRange& range, const std
 Waveform read_audio_bytes(std::string_view bytes, const std::string& name, const ClipRange& range,
                           const std::string& where) {
   const Place place(name, where);
-  if (!begins_as_sound(bytes)) refuse_kind(place);
+  const auto beginning = [&](std::size_t offset) {
+    return std::string(bytes.substr(std::min(offset, bytes.size()), kBeginning));
+  };
+  if (!begins_as_sound(beginning)) refuse_kind(place);
   MemoryStream stream{bytes};
   SF_VIRTUAL_IO io{MemoryStream::size, MemoryStream::seek, MemoryStream::read, MemoryStream::write,
                    MemoryStream::tell};

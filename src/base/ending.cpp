@@ -3,6 +3,7 @@
 #include <new>
 
 #include "higgs/base/error.h"
+#include "higgs/base/file.h"
 
 namespace higgs {
 namespace {
@@ -30,6 +31,8 @@ Ending ending_of(const std::exception_ptr& error) {
     return {1, e.what()};
   } catch (const Stopped& e) {
     return {143, e.what()};
+  } catch (const fs::filesystem_error& e) {  // a path that can't be looked at: too long, no right to
+    return {2, e.path1().string() + ": " + e.code().message()};
   } catch (const std::bad_alloc&) {
     return {1, "out of memory; try a smaller --batch_size"};
   } catch (const std::exception& e) {

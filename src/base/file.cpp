@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "higgs/base/error.h"
@@ -27,15 +28,23 @@ struct Descriptor {
   ~Descriptor() {
     if (fd >= 0) ::close(fd);
   }
+  Descriptor(Descriptor&& other) noexcept : fd(std::exchange(other.fd, -1)) {}
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
 };
 
-struct stat regular_file_status(int fd, const fs::path& path) {
-  struct stat status {};
-  if (::fstat(fd, &status) != 0) throw UserError(path.string() + ": cannot be read: " + cause());
+enum class Wanted { kFile, kFileOrPipe };
+
+// An open file and its status. A pipe's writer is waited for only where a pipe is wanted.
+Descriptor open_to_read(const fs::path& path, Wanted wanted, struct stat& status) {
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | (wanted == Wanted::kFile ? O_NONBLOCK : 0)));
+  if (file.fd < 0) throw UserError(path.string() + ": cannot be opened: " + cause());
+  if (::fstat(file.fd, &status) != 0) throw UserError(path.string() + ": cannot be read: " + cause());
   if (S_ISDIR(status.st_mode)) throw UserError(path.string() + ": is a folder, a file is expected");
-  return status;
+  if (wanted == Wanted::kFile && !S_ISREG(status.st_mode)) {
+    throw UserError(path.string() + ": is a pipe or a device, a file is expected");
+  }
+  return file;
 }
 
 void write_all(int fd, std::string_view bytes, const fs::path& path) {
@@ -47,11 +56,10 @@ void write_all(int fd, std::string_view bytes, const fs::path& path) {
   }
 }
 
-void read_in_pieces(const fs::path& path, std::size_t max_bytes,
+void read_in_pieces(const fs::path& path, std::size_t max_bytes, Wanted wanted,
                     const std::function<void(std::span<const std::byte>)>& take) {
-  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.fd < 0) throw UserError(path.string() + ": cannot be opened: " + cause());
-  const auto status = regular_file_status(file.fd, path);
+  struct stat status {};
+  const Descriptor file = open_to_read(path, wanted, status);
   if (static_cast<std::size_t>(status.st_size) > max_bytes) {
     throw UserError(path.string() + ": " + std::to_string(status.st_size) + " bytes, more than the " +
                     std::to_string(max_bytes) + " allowed here");
@@ -68,18 +76,26 @@ void read_in_pieces(const fs::path& path, std::size_t max_bytes,
   }
 }
 
-}  // namespace
-
-std::string read_file(const fs::path& path, std::size_t max_bytes) {
+std::string read_whole(const fs::path& path, std::size_t max_bytes, Wanted wanted) {
   std::string bytes;
-  read_in_pieces(path, max_bytes, [&](std::span<const std::byte> piece) {
+  read_in_pieces(path, max_bytes, wanted, [&](std::span<const std::byte> piece) {
     bytes.append(reinterpret_cast<const char*>(piece.data()), piece.size());
   });
   return bytes;
 }
 
+}  // namespace
+
+std::string read_file(const fs::path& path, std::size_t max_bytes) {
+  return read_whole(path, max_bytes, Wanted::kFile);
+}
+
+std::string read_file_or_pipe(const fs::path& path, std::size_t max_bytes) {
+  return read_whole(path, max_bytes, Wanted::kFileOrPipe);
+}
+
 void read_in_pieces(const fs::path& path, const std::function<void(std::span<const std::byte>)>& take) {
-  read_in_pieces(path, std::numeric_limits<std::size_t>::max(), take);
+  read_in_pieces(path, std::numeric_limits<std::size_t>::max(), Wanted::kFile, take);
 }
 
 std::vector<fs::path> list_folder(const fs::path& folder) {
@@ -94,12 +110,8 @@ std::vector<fs::path> list_folder(const fs::path& folder) {
 }
 
 MappedFile::MappedFile(const fs::path& path) : path_(path) {
-  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // don't wait for a pipe's writer
-  if (file.fd < 0) throw UserError(path.string() + ": cannot be opened: " + cause());
-  const struct stat status = regular_file_status(file.fd, path);
-  if (!S_ISREG(status.st_mode)) {
-    throw UserError(path.string() + ": is a pipe or a device, a file is expected");
-  }
+  struct stat status {};
+  const Descriptor file = open_to_read(path, Wanted::kFile, status);
   size_ = static_cast<std::size_t>(status.st_size);
   if (size_ == 0) return;
   void* address = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.fd, 0);

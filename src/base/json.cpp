@@ -1,5 +1,6 @@
 #include "higgs/base/json.h"
 
+#include <algorithm>
 #include <limits>
 #include <set>
 
@@ -77,6 +78,23 @@ Json read_json_file(const fs::path& path) {
   Json document = parse_json(read_file(path, kMaxJsonFile), path.string());
   if (!document.is_object()) throw UserError(path.string() + ": the top of the file must be a JSON object");
   return document;
+}
+
+namespace {
+
+bool has_large_object(const Json& value) {
+  if (value.is_object() && value.size() > kMaxOrderedKeys) return true;
+  return value.is_structured() && std::any_of(value.begin(), value.end(), has_large_object);
+}
+
+}  // namespace
+
+OrderedJson read_ordered_json_file(const fs::path& path) {
+  const std::string text = read_file(path, kMaxJsonFile);
+  if (has_large_object(parse_json(text, path.string()))) {
+    throw UserError(path.string() + ": an object of more than " + std::to_string(kMaxOrderedKeys) + " keys");
+  }
+  return OrderedJson::parse(text);
 }
 
 JsonObject::JsonObject(const Json& object, std::string where) : object_(&object), where_(std::move(where)) {

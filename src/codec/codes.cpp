@@ -19,7 +19,7 @@ std::string hash_of(const Codes& codes) {
 }  // namespace
 
 Codes read_codes(const fs::path& path) {
-  const SafetensorsFile file(path);
+  const SafetensorsFile file(path, SafetensorsFile::Access::kRead);
   const std::string where = path.string() + ": tensor 'codes'";
   const TensorView& view = file.at("codes");
   if (view.shape.size() != 2 || view.shape[0] < 1 || view.shape[1] < 1) {

@@ -1,5 +1,6 @@
 #include "higgs/data/code_store.h"
 
+#include <cmath>
 #include <cstdlib>
 
 #include "higgs/audio/waveform.h"
@@ -9,6 +10,11 @@
 #include "higgs/data/clip_file.h"
 
 namespace higgs {
+namespace {
+
+constexpr double kMaxEncodedSeconds = 600.0;  // the released codec takes some 12 MB a second while it encodes
+
+}  // namespace
 
 fs::path default_code_cache() {
   if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != '\0') {
@@ -34,6 +40,11 @@ const AudioTokenizer& CodeStore::codec() {
     if (codec_->num_codebooks() != num_codebooks_) {
       throw UserError("the audio tokenizer has " + std::to_string(codec_->num_codebooks()) +
                       " codebooks, the base has " + std::to_string(num_codebooks_) +
+                      "; give the one the base was trained with as --audio_tokenizer");
+    }
+    if (codec_->codebook_size() != codebook_size_) {
+      throw UserError("the audio tokenizer has codebooks of " + std::to_string(codec_->codebook_size()) +
+                      " codes, the base of " + std::to_string(codebook_size_) +
                       "; give the one the base was trained with as --audio_tokenizer");
     }
   }
@@ -74,6 +85,13 @@ Codes CodeStore::encode_cached(std::string_view bytes, const std::string& name, 
     }
   }
   const Waveform wave = read_audio_bytes(bytes, name, {clip.offset, clip.duration}, where);
+  const double seconds = static_cast<double>(wave.samples.size()) / wave.sample_rate;
+  if (seconds > kMaxEncodedSeconds) {
+    throw UserError((where.empty() ? name : where + ": " + name) + ": " +
+                    std::to_string(std::lround(seconds)) + " s long, at most " +
+                    std::to_string(std::lround(kMaxEncodedSeconds)) +
+                    " s are encoded as one clip; cut it, or give offset and duration");
+  }
   const auto samples = resample_soxr(wave.samples, wave.sample_rate, tokenizer.sample_rate());
   Codes codes = tokenizer.encode(samples, where.empty() ? name : where + ": " + name);
   ++num_encoded_;

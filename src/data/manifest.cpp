@@ -9,7 +9,7 @@ namespace higgs {
 Manifest::Manifest(const fs::path& path, bool confine_paths)
     : path_(path),
       confine_paths_(confine_paths),
-      text_(read_file(path, std::numeric_limits<std::size_t>::max())) {
+      text_(read_file_or_pipe(path, std::numeric_limits<std::size_t>::max())) {
   const std::string_view text = text_;
   std::uint64_t number = 1;
   for (std::size_t begin = 0; begin < text.size(); ++number) {

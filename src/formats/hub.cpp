@@ -1,7 +1,8 @@
 #include "higgs/formats/hub.h"
 
+#include <algorithm>
+#include <cctype>
 #include <cstdlib>
-#include <regex>
 
 #include "higgs/base/error.h"
 
@@ -27,11 +28,20 @@ std::string trimmed(std::string text) {
   return text;
 }
 
+// An owner or a repository: at most 96 letters, digits, '.', '_' and '-', the first a letter or digit.
+bool is_id_part(const std::string& name) {
+  const auto is_plain = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
+  return !name.empty() && name.size() <= 96 && is_plain(name[0]) &&
+         std::all_of(name.begin(), name.end(),
+                     [&](char c) { return is_plain(c) || c == '.' || c == '_' || c == '-'; });
+}
+
 }  // namespace
 
 bool is_hub_id(const std::string& name) {
-  static const std::regex id_pattern("[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*");
-  return std::regex_match(name, id_pattern);
+  const auto slash = name.find('/');
+  return slash != std::string::npos && is_id_part(name.substr(0, slash)) &&
+         is_id_part(name.substr(slash + 1));
 }
 
 std::string hub_id_of(const fs::path& folder) {
@@ -49,7 +59,7 @@ fs::path resolve_checkpoint(const std::string& name, const std::string& flag) {
   if (fs::is_directory(name)) return name;
   if (!is_hub_id(name)) throw UserError(flag + " " + name + ": no such folder");
 
-  const std::string folder = "models--" + std::regex_replace(name, std::regex("/"), "--");
+  const std::string folder = "models--" + std::string(name).replace(name.find('/'), 1, "--");
   const fs::path repository = hub_cache() / folder;
   const std::string command = "hf download " + name;
   const fs::path reference = repository / "refs" / "main";

@@ -9,7 +9,7 @@
 namespace higgs {
 namespace {
 
-using OrderedJson = nlohmann::ordered_json;
+constexpr std::size_t kMaxPatterns = 1024;  // each is tried on each module
 
 // Null, false, empty: not asked for.
 bool is_set(const JsonObject& fields, const char* key) {
@@ -51,6 +51,10 @@ void read_patterns(const OrderedJson& document, const JsonObject& fields, const 
                    std::vector<std::pair<std::string, Value>>& patterns, Read read) {
   if (!fields.has(key)) return;
   const JsonObject values = fields.object(key);
+  if (values.json().size() > kMaxPatterns) {
+    throw UserError(fields.where() + ": " + key + " has more than " + std::to_string(kMaxPatterns) +
+                    " patterns");
+  }
   for (const auto& [pattern, value] : document.at(key).items()) {
     pattern_matches(pattern, "", fields.where() + ": " + key);  // or says that it isn't one
     patterns.emplace_back(pattern, read(values, pattern));
@@ -109,7 +113,7 @@ PeftConfig read_peft_config(const fs::path& adapter_folder) {
     config.target_modules = fields.strings("target_modules");
   }
   if (fields.has("modules_to_save")) config.modules_to_save = fields.strings("modules_to_save");
-  const OrderedJson ordered = OrderedJson::parse(read_file(path));
+  const OrderedJson ordered = read_ordered_json_file(path);
   for (const char* key : {"exclude_modules", "layers_to_transform", "layers_pattern"}) {
     if (is_set(fields, key)) config.selection[key] = ordered.at(key);
   }
@@ -145,13 +149,14 @@ std::string peft_config_json(const PeftConfig& config) {
                           {"task_type", config.task_type},
                           {"use_dora", config.use_dora},
                           {"use_rslora", config.use_rslora}};
-  if (config.lora_alpha == std::floor(config.lora_alpha)) {
+  if (std::abs(config.lora_alpha) < 1e15 && config.lora_alpha == std::floor(config.lora_alpha)) {
     document["lora_alpha"] = static_cast<std::int64_t>(config.lora_alpha);
   }
   if (!config.target_regex.empty()) document["target_modules"] = config.target_regex;
   if (!config.modules_to_save.empty()) document["modules_to_save"] = config.modules_to_save;
   for (const auto& item : config.selection.items()) document[item.key()] = item.value();
-  return document.dump(2) + "\n";
+  // A folder's name need not be UTF-8.
+  return document.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
 }  // namespace higgs

@@ -146,14 +146,14 @@ class Reader {
       fail(what + "reaches beyond its storage");
     }
     if (numel == 0) return view;
+    if (numel * element > room_)
+      fail(what + "and others are views of one storage too often; save them apart");
+    room_ -= numel * element;
     if (is_contiguous(tensor)) {
       view.bytes = record.subspan(tensor.offset * element, numel * element);
       return view;
     }
     if (numel > tensor.storage.numel) fail(what + "repeats elements of its storage; save it contiguous");
-    if (numel * element > room_)
-      fail(what + "and others are views of one storage too often; save them apart");
-    room_ -= numel * element;
     copies.emplace_back(numel * element);
     copy_elements(tensor, 0, element, record.data() + tensor.offset * element, copies.back().data());
     view.bytes = copies.back();
@@ -161,7 +161,7 @@ class Reader {
   }
 
   const std::string& where_;
-  std::uint64_t room_;  // bytes that may still be copied
+  std::uint64_t room_;  // bytes that tensors may still have: whoever reads them copies them
   std::map<std::string, zip::Record> records_;
   std::string prefix_;
   pickle::Document document_;

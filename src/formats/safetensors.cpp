@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <limits>
 
 #include "higgs/base/error.h"
 #include "higgs/base/json.h"
@@ -106,9 +107,18 @@ std::int64_t TensorView::numel() const {
   return n;
 }
 
-SafetensorsFile::SafetensorsFile(const fs::path& path) : file_(std::make_unique<MappedFile>(path)) {
-  const std::string where = path.string();
-  const auto bytes = file_->bytes();
+SafetensorsFile::SafetensorsFile(const fs::path& path, Access access) : path_(path) {
+  if (access == Access::kMap) {
+    mapped_ = std::make_unique<MappedFile>(path);
+    parse(mapped_->bytes());
+  } else {
+    read_ = std::make_unique<const std::string>(read_file(path, std::numeric_limits<std::size_t>::max()));
+    parse(std::as_bytes(std::span(*read_)));
+  }
+}
+
+void SafetensorsFile::parse(std::span<const std::byte> bytes) {
+  const std::string where = path_.string();
   std::uint64_t header_size = 0;
   if (bytes.size() < sizeof header_size) throw UserError(where + ": too short for a safetensors file");
   std::memcpy(&header_size, bytes.data(), sizeof header_size);

@@ -1,6 +1,9 @@
 #include "higgs/model/adapter_file.h"
 
+#include <ATen/ops/isfinite.h>
+
 #include <memory>
+#include <string_view>
 
 #include "higgs/base/error.h"
 #include "higgs/formats/safetensors.h"
@@ -32,7 +35,7 @@ AdapterFile::AdapterFile(const fs::path& folder)
                          ? "; only adapter_model.bin is there: save the adapter with safe_serialization=True"
                          : "; an adapter is a PEFT folder"));
   }
-  const auto file = std::make_shared<const SafetensorsFile>(path_);
+  const auto file = std::make_shared<const SafetensorsFile>(path_, SafetensorsFile::Access::kRead);
   for (const auto& [key, view] : file->tensors()) sort_in(key, view_of(view, file));
   for (auto& [module, lora] : modules_) check_module(module, lora);
   check_modules_to_save();
@@ -44,6 +47,7 @@ void AdapterFile::sort_in(const std::string& key, at::Tensor tensor) {
   if (!at::isFloatingType(tensor.scalar_type())) {
     throw UserError(where + " must hold floating point numbers");
   }
+  if (!at::isfinite(tensor).all().item<bool>()) throw UserError(where + " holds values that are not finite");
   if (key.rfind(kPeftPrefix, 0) != 0) {
     throw UserError(where + " does not begin with \"" + kPeftPrefix + "\" as PEFT's names do");
   }
@@ -92,8 +96,9 @@ void AdapterFile::check_modules_to_save() const {
   for (const std::string& module : config_.modules_to_save) {
     bool found = false;
     for (const auto& [name, tensor] : saved_) {
-      for (auto dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1))
-        found = found || name.substr(0, dot).ends_with(module);
+      const std::string_view path(name);
+      for (auto dot = path.find('.'); !found && dot != path.npos; dot = path.find('.', dot + 1))
+        found = path.substr(0, dot).ends_with(module);
     }
     if (!found) {
       throw UserError(path_.string() + ": holds no tensor of '" + module +

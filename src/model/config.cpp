@@ -30,6 +30,7 @@ void read_rope(const JsonObject& fields, ModelConfig& config) {
   const std::string scaling_key = merged ? "rope_parameters" : "rope_scaling";
   config.rope_theta =
       merged ? fields.object(scaling_key).number("rope_theta") : fields.number("rope_theta", 10000.0);
+  if (!(config.rope_theta > 0.0)) throw UserError(fields.where() + ": rope_theta must be above 0");
   if (!fields.has(scaling_key)) return;
   const JsonObject scaling = fields.object(scaling_key);
   const std::string type = scaling.string("rope_type", scaling.string("type", "default"));
@@ -38,6 +39,13 @@ void read_rope(const JsonObject& fields, ModelConfig& config) {
   config.rope_scaling =
       RopeScaling{scaling.number("factor"), scaling.number("low_freq_factor"),
                   scaling.number("high_freq_factor"), scaling.number("original_max_position_embeddings")};
+  const RopeScaling& rope = *config.rope_scaling;
+  if (!(rope.factor > 0.0 && rope.low_freq_factor > 0.0 && rope.high_freq_factor > rope.low_freq_factor &&
+        rope.original_max_position > 0.0)) {
+    throw UserError(scaling.where() +
+                    ": factor, low_freq_factor and original_max_position_embeddings must be above 0, and "
+                    "high_freq_factor above low_freq_factor");
+  }
 }
 
 // What an absent key stands for: the default of the layout's configuration class. 0: as the heads say.
@@ -57,8 +65,9 @@ std::int64_t integer_or_default(const JsonObject& fields, const char* key, std::
 
 // The Llama part, which both layouts share: at the top in HF, under `text_config` in boson.
 void read_decoder(const JsonObject& fields, const DecoderDefaults& defaults, ModelConfig& config) {
-  config.hidden_size = size_of(fields, "hidden_size");
-  config.intermediate_size = size_of(fields, "intermediate_size");
+  config.hidden_size = size_of(fields, "hidden_size", fields.integer("hidden_size"), kMaxWidth);
+  config.intermediate_size =
+      size_of(fields, "intermediate_size", fields.integer("intermediate_size"), kMaxWidth);
   config.num_layers = parts_of(fields, "num_hidden_layers");
   config.num_heads = parts_of(fields, "num_attention_heads");
   config.num_kv_heads =
@@ -73,7 +82,7 @@ void read_decoder(const JsonObject& fields, const DecoderDefaults& defaults, Mod
     if (fields.boolean(key, false)) throw UserError(fields.where() + ": " + key + " is not supported");
   }
   size_of(fields, "num_key_value_heads", config.num_kv_heads, kMaxModelParts);
-  size_of(fields, "head_dim", config.head_dim, kMaxModelSize);
+  size_of(fields, "head_dim", config.head_dim, kMaxWidth);
   if (config.num_heads % config.num_kv_heads != 0 || config.head_dim % 2 != 0) {
     throw UserError(fields.where() + ": head counts or head_dim do not fit together");
   }
@@ -208,7 +217,8 @@ ModelConfig read_model_config(const fs::path& folder) {
                     "' is not supported (higgs_audio_v2, higgs_audio)");
   }
   size_of(fields, "number of codebooks", config.num_codebooks, kMaxModelParts);
-  size_of(fields, "codebook size", config.codebook_rows);
+  size_of(fields, "codebook size", config.codebook_rows, kMaxCodebookRows);
+  if (config.codebook_rows < 3) throw UserError(path.string() + ": a codebook without codes");
   if (config.stream_bos_id < 0 || config.stream_eos_id < 0 || config.stream_bos_id >= config.codebook_rows ||
       config.stream_eos_id >= config.codebook_rows) {
     throw UserError(path.string() + ": audio stream ids lie outside the codebook of " +

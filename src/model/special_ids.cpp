@@ -4,6 +4,15 @@
 #include "higgs/base/error.h"
 
 namespace higgs {
+namespace {
+
+void check_apart(const SpecialIds& ids) {
+  if (ids.audio_in < 0 || ids.audio_in != ids.audio_out) return;
+  throw UserError("<|AUDIO|> and <|AUDIO_OUT|> have the same id, " + std::to_string(ids.audio_in) +
+                  "; config.json or the tokenizer is damaged");
+}
+
+}  // namespace
 
 SpecialIds special_ids(const ModelConfig& config) {
   SpecialIds ids;
@@ -19,6 +28,7 @@ SpecialIds special_ids(const ModelConfig& config) {
     const std::int64_t frames = 2 * config.audio_tower->max_positions;
     ids.whisper = WhisperOptions{config.audio_tower->num_mels, frames, frames * kMelHop};
   }
+  check_apart(ids);
   return ids;
 }
 
@@ -40,6 +50,7 @@ SpecialIds special_ids(const ModelConfig& config, const Tokenizer& tokenizer) {
                     " tokens, the model only " + std::to_string(config.vocab_size) +
                     "; they are of different checkpoints");
   }
+  check_apart(ids);
   return ids;
 }
 

@@ -1,10 +1,10 @@
 #include "higgs/report/run_log.h"
 
 #include <cstdio>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "higgs/base/error.h"
+#include "higgs/base/json.h"
 #include "higgs/base/log.h"
 #include "higgs/data/manifest_lines.h"
 #include "higgs/formats/checkpoint_folder.h"
@@ -12,8 +12,6 @@
 
 namespace higgs {
 namespace {
-
-using OrderedJson = nlohmann::ordered_json;
 
 std::string number(const char* format, double value) {
   char text[48];

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "higgs/base/error.h"
 #include "higgs/text/added_tokens.h"
@@ -60,14 +61,16 @@ void read_decoder(const JsonObject& config, std::vector<AddedToken>& listed) {
 void read_added_tokens_file(const fs::path& path, CompanionTokens& tokens) {
   const Json file = read_json_file(path);
   const JsonObject object(file, path.string());
+  std::set<std::string> listed, named;
+  for (const AddedToken& token : tokens.listed) listed.insert(token.content);
+  for (const AddedToken& token : tokens.named) named.insert(token.content);
   for (const auto& item : file.items()) {
     const std::string& content = item.key();
-    const auto same = [&](const AddedToken& token) { return token.content == content; };
-    if (content.empty() || std::any_of(tokens.listed.begin(), tokens.listed.end(), same)) continue;
+    if (content.empty() || !listed.insert(content).second) continue;
     AddedToken token;
     token.id = object.integer(content);
     token.content = content;
-    token.special = std::any_of(tokens.named.begin(), tokens.named.end(), same);
+    token.special = named.count(content) != 0;
     check_id(token.id, path.string());
     tokens.listed.push_back(token);
   }

@@ -1,5 +1,6 @@
 #include <sentencepiece_processor.h>
 
+#include "charsmap.h"
 #include "higgs/base/error.h"
 #include "higgs/text/added_tokens.h"
 #include "higgs/text/loaders.h"
@@ -30,7 +31,9 @@ class SentencepieceTokenizer : public Tokenizer {
 
 SentencepieceTokenizer::SentencepieceTokenizer(const fs::path& folder)
     : where_((folder / "tokenizer.model").string()) {
-  const auto status = processor_.LoadFromSerializedProto(read_file(folder / "tokenizer.model"));
+  const std::string model = read_file(folder / "tokenizer.model");
+  check_charsmaps(model, where_);
+  const auto status = processor_.LoadFromSerializedProto(model);
   if (!status.ok()) {
     throw UserError(where_ + ": is no sentencepiece model, or a damaged one (" + status.ToString() +
                     "); copy it anew");

@@ -13,8 +13,6 @@
 namespace higgs {
 namespace {
 
-using OrderedJson = nlohmann::ordered_json;
-
 constexpr const char* kStateFile = "trainer_state.json";
 
 at::Tensor host_copy(const at::Tensor& tensor) {
@@ -123,7 +121,7 @@ CheckpointState read_checkpoint(const fs::path& folder, Adapter& adapter, AdamW&
   CheckpointState state = state_from_json(read_file(state_path, kMaxJsonFile), state_path.string());
 
   const fs::path optimizer_path = folder / "optimizer.safetensors";
-  const auto file = std::make_shared<const SafetensorsFile>(optimizer_path);
+  const auto file = std::make_shared<const SafetensorsFile>(optimizer_path, SafetensorsFile::Access::kRead);
   const at::NoGradGuard no_grad;
   for (const auto& [name, target] :
        {std::pair<const char*, at::Tensor*>{"exp_avg", &optimizer.first_moment()},

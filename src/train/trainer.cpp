@@ -17,6 +17,7 @@ namespace higgs {
 namespace {
 
 constexpr std::int64_t kMostLeftOut = 10;  // steps in a row
+constexpr double kMostSamples = 9e15;      // a run may draw
 
 double now_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -46,10 +47,12 @@ Trainer::Trainer(HiggsModel& model, Adapter& adapter, const Dataset& training, c
 void Trainer::plan_from(const StepOrigin& origin) {
   const SplitOptions split{options_.batch_size, options_.grad_accum, ranks_.world_size()};
   samples_per_step_ = split.samples_per_step();
-  const auto size = static_cast<double>(training_.size());
-  const std::int64_t total = options_.max_steps > 0
-                                 ? origin.samples + (options_.max_steps - origin.step) * samples_per_step_
-                                 : static_cast<std::int64_t>(std::llround(options_.epochs * size));
+  // As doubles: products of what flags allow pass 64 bits.
+  const double wanted = options_.max_steps > 0 ? static_cast<double>(origin.samples) +
+                                                     static_cast<double>(options_.max_steps - origin.step) *
+                                                         static_cast<double>(samples_per_step_)
+                                               : options_.epochs * static_cast<double>(training_.size());
+  const std::int64_t total = std::llround(std::min(wanted, kMostSamples));
   planner_.emplace(training_.lengths(), options_.seed, split, std::max<std::int64_t>(total, 1), origin);
   const double steps = static_cast<double>(total_steps());
   warmup_steps_ = options_.warmup >= 1.0 ? std::llround(options_.warmup)

@@ -139,5 +139,29 @@ TEST_F(BadCheckpoint, AdapterThatIsNowhere) {
       {scratch / "none/adapter_config.json", "missing"});
 }
 
+TEST_F(BadCheckpoint, CodecWhoseConfigurationIsOfAnotherShape) {
+  write("codec/config.json", R"({"model_type": 5})");
+  expect_refused(
+      train(manifest()) + Arguments{"--base_ckpt", demo("base"), "--audio_tokenizer", scratch / "codec"},
+      {scratch / "codec/config.json", "model_type"});
+}
+
+TEST_F(BadCheckpoint, PathThatNoFileSystemHas) {
+  const std::string name(300, 'x');
+  expect_refused(train(golden("e2e/manifest.jsonl")) + Arguments{"--base_ckpt", name},
+                 {name, "File name too long"});
+}
+
+TEST_F(BadCheckpoint, AdapterWithValuesThatAreNotFinite) {
+  const fs::path adapter = copy_of(golden("e2e/adapter_hf"), "adapter");
+  std::string bytes = text_of(adapter / "adapter_model.safetensors");
+  for (std::size_t i = bytes.size() - 4; i < bytes.size(); ++i) bytes[i] = '\xff';
+  write_text(adapter / "adapter_model.safetensors", bytes);
+  expect_refused(Arguments{"inspect", "forward", "--manifest", golden("e2e/manifest.jsonl"), "--adapter",
+                           adapter, "--out", scratch / "o.safetensors"} +
+                     golden_base(),
+                 {adapter / "adapter_model.safetensors", "holds values that are not finite"});
+}
+
 }  // namespace
 }  // namespace higgs::test

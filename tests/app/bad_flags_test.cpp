@@ -37,7 +37,7 @@ TEST_F(BadFlags, ValueOutOfRange) {
   expect_refused(good() + Arguments{"--lora_r", "0"}, {"--lora_r: must be between 1 and 4096"});
   expect_refused(good() + Arguments{"--lora_dropout", "1.5"},
                  {"--lora_dropout: must be between 0.0 and 0.99"});
-  expect_refused(good() + Arguments{"--batch_size", "-1"}, {"--batch_size: must be at least 1"});
+  expect_refused(good() + Arguments{"--batch_size", "-1"}, {"--batch_size: must be between 1 and 1000000"});
   expect_refused(good() + Arguments{"--lr", "nan"}, {"--lr: must be at least 0.0"});
 }
 
@@ -154,6 +154,21 @@ TEST_F(BadFlags, OutputFilesThatAreFolders) {
 
 TEST_F(BadFlags, HelpOfAnUnknownCommandIsAnError) {
   expect_refused({"trian", "--help"}, {"unknown command 'trian'"});
+}
+
+TEST_F(BadFlags, NumbersBeyondReason) {
+  expect_refused(good() + Arguments{"--max_steps", "9223372036854775807"},
+                 {"--max_steps: must be between 0 and"});
+  expect_refused(good() + Arguments{"--batch_size", "4294967296"}, {"--batch_size: must be between 1 and"});
+  expect_refused(good() + Arguments{"--epochs", "1e300"}, {"--epochs: must be between 0"});
+}
+
+TEST_F(BadFlags, ConfigOfTablesInTables) {
+  std::string name;
+  for (int i = 0; i < 300000; ++i) name += "a.";
+  expect_refused(with_config(name + "a = 1\n"), {config() + ":1: a name with more than 32 dots"});
+  expect_refused(with_config("lr = 1e-3\n[" + name + "a]\n"),
+                 {config() + ":2: a name with more than 32 dots"});
 }
 
 }  // namespace

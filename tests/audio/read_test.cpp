@@ -9,6 +9,7 @@
 #include "higgs/audio/waveform.h"
 #include "higgs/formats/safetensors.h"
 #include "support/paths.h"
+#include "support/process.h"
 
 namespace higgs {
 namespace {
@@ -44,10 +45,6 @@ void write_sound(const fs::path& path, int format, const std::vector<float>& sam
   sf_close(file);
 }
 
-void write_text(const fs::path& path, const std::string& text) {
-  std::ofstream(path, std::ios::binary) << text;
-}
-
 // Root mean square of the difference over the samples both have.
 double rms_difference(const std::vector<float>& a, const std::vector<float>& b) {
   const std::size_t n = std::min(a.size(), b.size());
@@ -69,6 +66,29 @@ TEST(ReadAudio, LeavesOtherKindsOfFilesAlone) {
 }
 
 // A few KB of FLAC can hold an hour of silence at 655 kHz.
+// libsndfile looks behind the tag, and would take any of its formats there.
+TEST(ReadAudio, LooksBehindTags) {
+  const test::TemporaryFolder folder;
+  write_sound(folder / "plain.mp3", SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III, sines(4000, 1, 44100), 1,
+              44100);
+  const std::string mp3 = test::text_of(folder / "plain.mp3");
+  const std::string tag("ID3\x03\0\0\0\0\0\x02xx", 12);
+  const auto read = [](const std::string& bytes) { return read_audio_bytes(bytes, "clip", {}, "m:1"); };
+  const std::size_t samples = read(mp3).samples.size();
+  EXPECT_EQ(read(tag + mp3).samples.size(), samples);
+  EXPECT_EQ(read(tag + tag + mp3).samples.size(), samples);
+  std::string au(".snd\0\0\0\x18\0\0\0\x40\0\0\0\x03\0\0\x3e\x80\0\0\0\x01", 24);
+  au += std::string(64, '\0');
+  const std::string refused = "m:1: clip: is not an audio file; wav, flac, ogg and mp3 are read";
+  for (const std::string& other : {au, tag + au, tag})
+    EXPECT_EQ(test::user_error([&] { read(other); }), refused);
+  test::write_text(folder / "tagged.mp3", tag + mp3);
+  test::write_text(folder / "other.mp3", tag + au);
+  EXPECT_EQ(read_audio_file(folder / "tagged.mp3", {}, "").samples.size(), samples);
+  const std::string said = test::user_error([&] { read_audio_file(folder / "other.mp3", {}, ""); });
+  EXPECT_NE(said.find("is not an audio file"), std::string::npos) << said;
+}
+
 TEST(ReadAudio, RefusesMoreChannelsOrSamplesThanAClipHas) {
   const TemporaryFolder folder;
   write_sound(folder / "wide.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16, std::vector<float>(2 * 65), 65);
@@ -185,11 +205,11 @@ TEST(ReadAudio, NamesAFileThatIsMissingOrNoFile) {
 TEST(ReadAudio, RefusesATextFileNamedWav) {
   const TemporaryFolder folder;
   const fs::path path = folder / "text.wav";
-  write_text(path, "these are words, not sound\n");
+  test::write_text(path, "these are words, not sound\n");
   const std::string what = ": is not an audio file; wav, flac, ogg and mp3 are read";
   EXPECT_EQ(user_error([&] { read_audio_file(path); }), path.string() + what);
   EXPECT_EQ(user_error([&] { read_audio_bytes("words", "inline"); }), "inline" + what);
-  write_text(path, "");
+  test::write_text(path, "");
   EXPECT_EQ(user_error([&] { read_audio_file(path); }), path.string() + what);
 }
 

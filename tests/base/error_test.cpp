@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <tuple>
+
+#include "higgs/base/ending.h"
+#include "higgs/base/file.h"
+
 namespace higgs::test {
 namespace {
 
@@ -17,6 +22,17 @@ TEST(UserError, OfALongNameKeepsBeginningAndEnd) {
   EXPECT_EQ(message.substr(message.size() - 9), ": do this");
   const std::string whole(kMaxMessage, 'y');
   EXPECT_EQ(UserError(whole).what(), whole);
+}
+
+TEST(Ending, APathThatCannotBeLookedAtIsTheUsersMistake) {
+  try {
+    std::ignore = fs::exists(fs::path(std::string(300, 'x')));
+    FAIL();
+  } catch (...) {
+    const Ending ending = ending_of(std::current_exception());
+    EXPECT_EQ(ending.exit_code, 2);
+    EXPECT_EQ(ending.text, std::string(300, 'x') + ": File name too long");
+  }
 }
 
 }  // namespace

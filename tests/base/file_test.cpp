@@ -7,6 +7,7 @@
 
 #include <csignal>
 #include <fstream>
+#include <thread>
 
 #include "higgs/base/error.h"
 #include "support/paths.h"
@@ -171,6 +172,17 @@ TEST(MakeWritableFolder, RefusesAFolderThatTakesNoFiles) {
   // /proc refuses new entries to root as well, unlike a folder without write permission.
   const std::string message = user_error([] { make_writable_folder("/proc/self"); });
   EXPECT_NE(message.find("/proc/self: cannot be written"), std::string::npos) << message;
+}
+
+// An archive may hold a pipe under any name; reading it would wait for ever.
+TEST(ReadFile, RefusesAPipeUnlessOneIsWanted) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  EXPECT_EQ(user_error([&] { read_file(folder / "pipe"); }),
+            (folder / "pipe").string() + ": is a pipe or a device, a file is expected");
+  std::thread writer([&] { put(folder / "pipe", "said"); });
+  EXPECT_EQ(read_file_or_pipe(folder / "pipe"), "said");
+  writer.join();
 }
 
 }  // namespace

@@ -107,8 +107,7 @@ TEST(JsonObject, FallsBackForAMissingOrNullKeyOnly) {
   EXPECT_EQ(object.number("absent", 0.5), 0.5);
   EXPECT_EQ(object.string("absent", "y"), "y");
   EXPECT_TRUE(object.boolean("absent", true));
-  EXPECT_EQ(user_error([&] { object.integer("s", 5); }),
-            "config.json: key 's' must be an integer");
+  EXPECT_EQ(user_error([&] { object.integer("s", 5); }), "config.json: key 's' must be an integer");
   EXPECT_EQ(user_error([&] { object.number("s", 5.0); }), "config.json: key 's' must be a number");
   EXPECT_EQ(user_error([&] { object.boolean("s", true); }), "config.json: key 's' must be true or false");
 }

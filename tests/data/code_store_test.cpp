@@ -140,5 +140,23 @@ TEST(CodeStore, SaysWhatIsWrongWithAClip) {
     EXPECT_EQ(said(clip(name)).rfind("m.jsonl:3", 0), 0u);
 }
 
+TEST(CodeStore, RefusesACodecOfOtherCodebooks) {
+  CodeStore store([] { return std::make_unique<AudioTokenizer>(demo() / "codec"); }, "", 8, 512);
+  const std::string said =
+      test::user_error([&] { store.codes(clip("val_03.flac"), demo() / "voice/clips", "m:1"); });
+  EXPECT_EQ(said.find("the audio tokenizer has codebooks of 1024 codes, the base of 512; give the one"), 0u)
+      << said;
+}
+
+// Encoding takes memory by the second.
+TEST(CodeStore, RefusesToEncodeElevenMinutesAtOnce) {
+  const test::TemporaryFolder folder;
+  write_wav(folder / "long.wav", Waveform{std::vector<float>(4000 * 660, 0.0f), 4000});
+  CodeStore store = make_store("");
+  const std::string said = test::user_error([&] { store.codes(clip("long.wav"), folder.path(), "m:1"); });
+  EXPECT_NE(said.find("m:1: "), std::string::npos) << said;
+  EXPECT_NE(said.find("660 s long, at most 600 s are encoded as one clip"), std::string::npos) << said;
+}
+
 }  // namespace
 }  // namespace higgs

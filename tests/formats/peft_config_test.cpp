@@ -222,5 +222,23 @@ TEST(PeftConfig, WritesOnlyWhatPeft013Knows) {
   EXPECT_TRUE(written.at("lora_alpha").is_number_integer());
 }
 
+TEST(PeftConfig, IsWrittenWhateverTheBaseIsCalled) {
+  PeftConfig config = read(kPlain);
+  config.base_model_name_or_path = "/data/b\xe4se";
+  config.lora_alpha = 1e19;
+  const Json written = Json::parse(peft_config_json(config));
+  EXPECT_EQ(written["base_model_name_or_path"], "/data/b\xef\xbf\xbdse");
+  EXPECT_EQ(written["lora_alpha"], 1e19);
+}
+
+// Objects whose order counts are searched from their beginning, and each pattern is tried on each module.
+TEST(PeftConfig, RefusesMoreKeysThanAnAdapterHas) {
+  Json many = Json::object();
+  for (int i = 0; i < 1025; ++i) many["m" + std::to_string(i)] = 4;
+  EXPECT_THAT(refusal("rank_pattern", many), HasSubstr("rank_pattern has more than 1024 patterns"));
+  for (int i = 0; i < 4097; ++i) many["k" + std::to_string(i)] = 4;
+  EXPECT_THAT(refusal("anything", many), HasSubstr("an object of more than 4096 keys"));
+}
+
 }  // namespace
 }  // namespace higgs::test

@@ -128,5 +128,18 @@ TEST(DamagedPth, ComparesChecksumsWhereThereAreSome) {
   EXPECT_EQ(error_of(bytes), "f.pth: record 'data/0' is damaged (wrong checksum); get the file again");
 }
 
+// Who reads the tensors copies them: a small file must not become a large model.
+TEST(DamagedPth, CountsTensorsThatShareOneStorage) {
+  const auto sharing = [](int count) {
+    std::string pickle = kPickleBegin + "}(";
+    for (int i = 0; i < count; ++i) {
+      pickle += pickled_text("t" + std::to_string(i)) + pickled_tensor({"0", 600, {600}, {1}});
+    }
+    return zip_bytes(pth_records(pickle + "u.", {std::string(2400, 'x')}));
+  };
+  EXPECT_NO_THROW(PthFile(bytes_of(sharing(2)), "f.pth"));
+  EXPECT_THAT(error_of(sharing(2000)), HasSubstr("views of one storage too often"));
+}
+
 }  // namespace
 }  // namespace higgs

@@ -11,6 +11,7 @@
 #include "higgs/base/json.h"
 #include "higgs/model/layout.h"
 #include "higgs/model/rope.h"
+#include "higgs/model/special_ids.h"
 #include "support/paths.h"
 #include "support/process.h"
 
@@ -303,6 +304,31 @@ TEST(Rope, ScalesSlowFrequenciesAndKeepsFastOnes) {
     EXPECT_NEAR(frequencies[i].item<double>(), want, 1e-5 * want) << i;
   }
   EXPECT_TRUE(kept > 0 && stretched > 0 && between > 0);
+}
+
+TEST(ModelConfig, RefusesNumbersThatNoModelHas) {
+  EXPECT_THAT(hf_error([](Json& c) {
+                c["codebook_size"] = 2, c["audio_stream_bos_id"] = 0, c["audio_stream_eos_id"] = 1;
+              }),
+              HasSubstr("a codebook without codes"));
+  EXPECT_THAT(hf_error([](Json& c) { c["codebook_size"] = 40000; }), HasSubstr("must be 1 to 32768"));
+  EXPECT_THAT(hf_error([](Json& c) { c["hidden_size"] = 1 << 24; }),
+              HasSubstr("'hidden_size' must be 1 to 1048576"));
+  EXPECT_THAT(hf_error([](Json& c) { c["rope_parameters"]["rope_theta"] = 0; }),
+              HasSubstr("rope_theta must be above 0"));
+  EXPECT_THAT(hf_error([](Json& c) { c["rope_parameters"]["factor"] = 0; }),
+              HasSubstr("factor, low_freq_factor"));
+  EXPECT_THAT(hf_error([](Json& c) {
+                c["rope_parameters"]["low_freq_factor"] = c["rope_parameters"]["high_freq_factor"];
+              }),
+              HasSubstr("high_freq_factor above low_freq_factor"));
+}
+
+TEST(SpecialIds, RefusesOneIdForBothKindsOfClips) {
+  ModelConfig config = read_changed("boson/model/base", [](Json&) {});
+  EXPECT_NO_THROW(special_ids(config));
+  config.audio_in_token_id = config.audio_out_token_id;
+  EXPECT_THAT(user_error([&] { special_ids(config); }), HasSubstr("have the same id"));
 }
 
 }  // namespace

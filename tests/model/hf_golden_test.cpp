@@ -103,7 +103,9 @@ TEST(HfGoldenBf16, BaseEqualsTransformers) {
 }
 
 // Made with "sdpa", on padded rows: each adapted linear map is bit-equal to peft's on equal inputs, and after
-// attention a value in some hundred falls on the other side of a rounding: 8e-3 is one bfloat16 step.
+// attention a value in some hundred falls on the other side of a rounding: 8e-3 is one bfloat16 step. How
+// many do depends on the processor too: on the golden's 0.003 of them, on a Xeon with AMX 0.16, with AVX2
+// alone 0.24; by as many transformers + peft there differ from this golden (0.161 and 0.243).
 TEST(HfGoldenBf16, Float32AdapterOverABf16BaseEqualsPeft) {
   HiggsModel bf16(golden("hf/model"), at::kBFloat16, at::kCPU);
   const Adapter adapter(bf16, golden("hf/adapter_lora"));
@@ -114,7 +116,7 @@ TEST(HfGoldenBf16, Float32AdapterOverABf16BaseEqualsPeft) {
   const SafetensorsFile want(golden("hf/out_lora_right_bf16.safetensors"));
   compare(bf16, hidden, want, batch.mask, {1e-2, "bfloat16: one step is 2^-7"});
   const at::Tensor stored = at_real_positions(load(want, "last_hidden"), batch.mask);
-  EXPECT_LT(hidden.ne(stored).to(at::kDouble).mean().item<double>(), 0.02);  // 0.003 measured
+  EXPECT_LT(hidden.ne(stored).to(at::kDouble).mean().item<double>(), 0.3);
 }
 
 }  // namespace

@@ -46,6 +46,7 @@ def main():
     adapter = {n: p for n, p in model.named_parameters() if p.requires_grad}
     assert all(p.dtype == torch.float32 for p in adapter.values())
     batch = load_file(os.path.join(folder, "batch_right.safetensors"))
+    batch = {k: v.long() if v.dtype == torch.int16 else v for k, v in batch.items()}
     inputs = {k: v for k, v in batch.items() if k not in ("labels", "audio_labels")}
     hidden = base.model(**inputs, use_cache=False).last_hidden_state
     assert hidden.dtype == torch.bfloat16

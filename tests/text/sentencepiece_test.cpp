@@ -111,5 +111,49 @@ TEST(LoadTokenizer, PrefersTokenizerJson) {
   EXPECT_EQ(load_tokenizer(folder.path())->vocab_size(), 256);
 }
 
+// A serialized model whose normalizer has this character map.
+std::string model_with_map(const std::string& map) {
+  const auto field = [](int number, const std::string& bytes) {
+    std::string size;
+    for (std::size_t n = bytes.size();; n >>= 7) {
+      size += static_cast<char>((n & 0x7F) | (n > 0x7F ? 0x80 : 0));
+      if (n <= 0x7F) break;
+    }
+    return std::string(1, static_cast<char>(number << 3 | 2)) + size + bytes;
+  };
+  return text_of(golden("text/sentencepiece/tokenizer.model")) + field(3, field(2, map));
+}
+
+// A map of `units` trie units and a text.
+std::string map_of(std::vector<std::uint32_t> units, const std::string& texts) {
+  const auto size = static_cast<std::uint32_t>(4 * units.size());
+  units.insert(units.begin(), size);
+  return std::string(reinterpret_cast<const char*>(units.data()), 4 * units.size()) + texts;
+}
+
+// sentencepiece follows the map without looking where it leads.
+TEST(Sentencepiece, RefusesACharacterMapThatLeadsOutside) {
+  const TemporaryFolder folder;
+  const auto refusal = [&](const std::string& map) {
+    write_text(folder / "tokenizer.model", model_with_map(map));
+    return user_error([&] { load_tokenizer(folder.path()); });
+  };
+  const std::string refused =
+      (folder / "tokenizer.model").string() + ": its character map is damaged; copy it anew";
+  EXPECT_EQ(refusal(map_of({0x7FFFFE00u}, std::string(1, '\0'))), refused)
+      << "an offset two billion units away";
+  EXPECT_EQ(refusal(map_of(std::vector<std::uint32_t>(255, 0), std::string(1, '\0'))), refused)
+      << "255 of 256 children";
+  EXPECT_EQ(refusal(map_of(std::vector<std::uint32_t>(256, 0), "a")), refused) << "a text without an end";
+  std::vector<std::uint32_t> valued(256, 0);
+  valued[0] = (1u << 8) | (1u << 10);
+  valued[1] = 0x80000000u;
+  write_text(folder / "tokenizer.model", model_with_map(map_of(valued, std::string(1, '\0'))));
+  EXPECT_FALSE(load_tokenizer(folder.path())->encode("hi").empty()) << "a value at the texts' only byte";
+  valued[1] = 0x80000001u;
+  EXPECT_EQ(refusal(map_of(valued, std::string(1, '\0'))), refused) << "a value behind the texts";
+  EXPECT_EQ(refusal("abc"), refused);
+}
+
 }  // namespace
 }  // namespace higgs::test

@@ -63,9 +63,10 @@ TEST(SplitRegex, ABrokenPatternIsAUserError) {
 
 TEST(SplitRegex, APatternThatTakesForEverIsStopped) {
   const SplitRegex regex("(a+)+b", "tokenizer.json");
-  EXPECT_NE(
-      test::user_error([&] { regex.split(std::string(64, 'a') + "cb"); }).find("cannot be cut by the pattern"),
-      std::string::npos);
+  EXPECT_NE(test::user_error([&] {
+              regex.split(std::string(64, 'a') + "cb");
+            }).find("cannot be cut by the pattern"),
+            std::string::npos);
   EXPECT_NE(test::user_error([] {
               SplitRegex("a" + std::string(SplitRegex::kMaxPattern, '?'), "f");
             }).find("at most"),

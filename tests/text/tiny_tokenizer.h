@@ -1,7 +1,6 @@
 // A byte-level tokenizer.json of 256 bytes and a few merges, to be changed by each test.
 #pragma once
 
-#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +9,7 @@
 #include "higgs/text/byte_alphabet.h"
 #include "higgs/text/tokenizer.h"
 #include "support/paths.h"
+#include "support/process.h"
 
 namespace higgs::test {
 
@@ -32,10 +32,6 @@ inline Json tiny_tokenizer(const std::vector<std::string>& merged, const Json& m
           {"post_processor", nullptr},
           {"decoder", {{"type", "ByteLevel"}}},
           {"model", {{"type", "BPE"}, {"ignore_merges", false}, {"vocab", vocabulary}, {"merges", merges}}}};
-}
-
-inline void write_text(const fs::path& path, const std::string& text) {
-  std::ofstream(path, std::ios::binary) << text;
 }
 
 inline std::unique_ptr<Tokenizer> load(const Json& file) {

@@ -129,8 +129,9 @@ INSTANTIATE_TEST_SUITE_P(All, HfTrainGolden,
                                            Case{"out_attn_list_right", "batch_right", "adapter_attn_list"}),
                          [](const auto& test_case) { return std::string(test_case.param.name); });
 
-const Tolerance kBf16Loss{
-    1e-4, "bfloat16: roundings averaged over the labels; 1.4e-6 measured where kernels are equal"};
+const Tolerance kBf16Loss{5e-4,
+                          "bfloat16: roundings averaged over the labels; 1.4e-6 measured on the golden's "
+                          "processor, 2.8e-4 with AVX2"};
 
 // The golden's attention is "eager" (see tests/model/hf_golden_test.cpp). From it transformers' own "sdpa"
 // differs by 9.76e-4 in the text loss (of six labels) and 1.39e-4 in a codebook's; so does ours.

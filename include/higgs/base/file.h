@@ -15,8 +15,12 @@ namespace higgs {
 
 namespace fs = std::filesystem;
 
-// The whole file as bytes. UserError naming the path when it can't be read, or is larger than `max_bytes`.
+// The whole file as bytes. UserError naming the path when it can't be read, is a pipe or a device, or is
+// larger than `max_bytes`.
 std::string read_file(const fs::path& path, std::size_t max_bytes = std::size_t{1} << 30);
+
+// The same of what a user may also give as a pipe, `<(command)`.
+std::string read_file_or_pipe(const fs::path& path, std::size_t max_bytes = std::size_t{1} << 30);
 
 // The whole file, piece after piece. UserError naming the path when it can't be read.
 void read_in_pieces(const fs::path& path, const std::function<void(std::span<const std::byte>)>& take);

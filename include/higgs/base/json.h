@@ -26,6 +26,12 @@ Json parse_json(std::string_view text, const std::string& where);
 // A JSON file of at most kMaxJsonFile bytes whose top is an object.
 Json read_json_file(const fs::path& path);
 
+using OrderedJson = nlohmann::ordered_json;
+inline constexpr std::size_t kMaxOrderedKeys = 4096;  // in one object: it is searched from its beginning
+
+// The same with the keys in the file's order; UserError too for an object of more than kMaxOrderedKeys keys.
+OrderedJson read_ordered_json_file(const fs::path& path);
+
 // A view of one JSON object that reads typed values, and errors as `where: key 'k' ...`.
 class JsonObject {
  public:

@@ -1,5 +1,5 @@
 // The safetensors format: a JSON header with names, types, shapes and byte ranges, then the bytes.
-// The reader maps the file and checks every bound before it hands out a view.
+// The reader maps or reads the file and checks every bound before it hands out a view.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,7 @@ enum class DType { kBool, kU8, kI8, kI16, kI32, kI64, kU64, kF16, kBF16, kF32, k
 std::size_t size_of(DType dtype);
 std::string_view name_of(DType dtype);  // the format's own name: "BF16", "I64", ...
 
-// A tensor inside a mapped file; valid as long as its SafetensorsFile lives.
+// A tensor inside a file; valid as long as its SafetensorsFile lives.
 struct TensorView {
   DType dtype = DType::kF32;
   std::vector<std::int64_t> shape;
@@ -38,9 +38,12 @@ class SafetensorsFile {
   // that parse_json() refuses (a name twice, too deep, too many values), unknown type, more than
   // kMaxTensorRank dimensions, a shape whose size overflows 64 bits, a range outside the file, overlapping or
   // leaving bytes uncovered, or not as long as its shape says.
-  explicit SafetensorsFile(const fs::path& path);
+  // kRead: copied into memory, for files that others may change or cut short meanwhile (which ends a program
+  // that has them mapped).
+  enum class Access { kMap, kRead };
+  explicit SafetensorsFile(const fs::path& path, Access access = Access::kMap);
 
-  const fs::path& path() const { return file_->path(); }
+  const fs::path& path() const { return path_; }
   const std::map<std::string, TensorView>& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   bool contains(const std::string& name) const { return tensors_.count(name) != 0; }
@@ -53,7 +56,11 @@ class SafetensorsFile {
   std::vector<float> floats(const std::string& name) const;
 
  private:
-  std::unique_ptr<MappedFile> file_;
+  void parse(std::span<const std::byte> bytes);
+
+  fs::path path_;
+  std::unique_ptr<MappedFile> mapped_;
+  std::unique_ptr<const std::string> read_;
   std::map<std::string, TensorView> tensors_;
   std::map<std::string, std::string> metadata_;
 };

@@ -40,9 +40,10 @@ struct AudioTowerConfig {
 
 // Upper bounds of what a config.json may ask for: a hundred times what models have, and small enough that no
 // product of two sizes overflows.
-inline constexpr std::int64_t kMaxModelSize = std::int64_t{1}
-                                              << 24;  // widths, vocabulary, codebook, positions
-inline constexpr std::int64_t kMaxModelParts = 4096;  // layers, heads, codebooks
+inline constexpr std::int64_t kMaxModelSize = std::int64_t{1} << 24;  // vocabulary, positions, the tower
+inline constexpr std::int64_t kMaxModelParts = 4096;                  // layers, heads, codebooks
+inline constexpr std::int64_t kMaxWidth = std::int64_t{1} << 20;      // of the decoder
+inline constexpr std::int64_t kMaxCodebookRows = 32768;               // codes are stored as int16
 
 struct ModelConfig {
   Layout layout = Layout::kHf;
