@@ -202,6 +202,7 @@ std::string FlagTable::to_toml() const {
   std::string text;
   for (const Flag& flag : flags_) {
     if (flag.name == "config" || flag.name == "print_config") continue;
+    if (flag.name == "overwrite") continue;  // once: with this file again, the run is to go on
     if (flag.from_checkpoint && !flag.given) text += "# ";
     text += flag.name + " = " + flag.value_text() + "\n";
   }

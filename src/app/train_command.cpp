@@ -6,52 +6,19 @@
 #include "higgs/app/commands.h"
 #include "higgs/app/prompt_file.h"
 #include "higgs/base/error.h"
-#include "higgs/base/folder_lock.h"
 #include "higgs/base/hash.h"
 #include "higgs/base/log.h"
 #include "higgs/dist/placement.h"
 #include "higgs/dist/ranks.h"
-#include "higgs/formats/checkpoint_folder.h"
 #include "higgs/kernels/device.h"
 #include "higgs/report/run_log.h"
-#include "higgs/train/checkpoint.h"
+#include "run_folder.h"
 #include "shared_encoding.h"
 #include "stop_signal.h"
 #include "train_options.h"
 
 namespace higgs {
 namespace {
-
-// The checkpoint to continue from, or "" to start anew. UserError when output_dir holds something else.
-fs::path checkpoint_to_resume(const TrainOptions& options) {
-  const fs::path output(options.output_dir);
-  if (options.resume != "auto" && options.resume != "none") return options.resume;
-  const bool occupied = fs::exists(output) && !(fs::is_directory(output) && fs::is_empty(output));
-  if (!occupied || options.overwrite) return "";
-  if (options.resume == "auto") {
-    for (const CheckpointEntry& entry : list_checkpoints(output / "checkpoints")) {
-      const auto fault = training_checkpoint_fault(entry.folder);
-      if (!fault) return entry.folder;
-      log::warn(entry.folder.string() + ": passed over: " + *fault);
-    }
-  }
-  const std::string where = "--output_dir " + output.string();
-  if (list_checkpoints(output / "checkpoints").empty()) {
-    throw UserError(where +
-                    ": is not empty and holds no checkpoint to resume; give another folder, or --overwrite");
-  }
-  throw UserError(where + ": holds a run" +
-                  (options.resume == "none" ? "" : " of which no checkpoint is whole") +
-                  "; --overwrite starts anew there");
-}
-
-// Starting anew removes what an earlier run left, and nothing else.
-void clear_earlier_run(const fs::path& output) {
-  for (const char* name :
-       {"checkpoints", "adapter", "metrics.jsonl", "report.html", "config.toml", "skipped"}) {
-    fs::remove_all(output / name);
-  }
-}
 
 DatasetOptions dataset_options(const TrainOptions& options, Collective& ranks) {
   DatasetOptions out;
@@ -129,22 +96,6 @@ void complete_options(TrainOptions& options, const LaunchInfo& launch) {
   options.trainer.loader.max_bytes = default_prefetch_bytes(launch.local_size);
 }
 
-// Rank 0 prepares the output folder, which is its own from then on; nothing is written there before all ranks
-// have read their data.
-FolderLock prepare_output(const TrainOptions& options, const FlagTable& table, bool resuming,
-                          Collective& ranks) {
-  ranks.barrier();
-  if (ranks.rank() != 0) return {};
-  const fs::path output(options.output_dir);
-  make_writable_folder(output);
-  FolderLock lock(output);
-  if (!resuming) clear_earlier_run(output);
-  make_writable_folder(options.trainer.checkpoints);
-  for (const fs::path& folder : {output, options.trainer.checkpoints}) remove_unfinished(folder);
-  write_file_atomically(output / "config.toml", table.to_toml());
-  return lock;
-}
-
 // What dealing samples out by tokens gains, over the first steps from `first` on.
 std::string balance_text(StepPlanner planner, std::int64_t first) {
   double balanced = 0, in_order = 0;
@@ -192,12 +143,9 @@ int train(TrainOptions& options, const FlagTable& table, Collective& ranks) {
   const LaunchInfo& launch = ranks.launch();
   complete_options(options, launch);
   const fs::path output(options.output_dir);
-  fs::path resume_from;  // rank 0's: the output folder may be on its machine alone
-  if (launch.rank == 0) {
-    resume_from = checkpoint_to_resume(options);
-    check_can_hold_files(output, "--output_dir");
-  }
-  const bool resuming = ranks.any(!resume_from.empty());
+  RunFolder folder(output, {options.resume, options.overwrite});  // rank 0's: it may be on its machine alone
+  if (launch.rank == 0) folder.look();
+  const bool resuming = ranks.any(!folder.resume_from().empty());
 
   BaseModel base(options.base, launch.local_rank);
   log::info("base " + base.folder().string() + " on " + base.device().str() +
@@ -226,19 +174,24 @@ int train(TrainOptions& options, const FlagTable& table, Collective& ranks) {
                   options.trainer, ranks.rank() == 0 ? static_cast<TrainObserver&>(run_log) : silence, ranks);
   say_what_is_shared(trainer.leak_alarm());
   if (resuming) {
-    trainer.resume(resume_from);
-    log::info("resuming from " + resume_from.string());
+    trainer.resume(folder.resume_from());
+    log::info("resuming from " + folder.resume_from().string());
   }
   if (ranks.world_size() > 1) log::info(balance_text(trainer.planner(), trainer.step()));
-  const FolderLock lock = prepare_output(options, table, resuming, ranks);
+  // Nothing is written there before all ranks have read their data.
+  ranks.barrier();
+  if (ranks.rank() == 0) folder.take(trainer.step(), table.to_toml());
   const bool finished = trainer.run(stop_requested);
   if (ranks.rank() == 0) {
-    run_log.write_report();
     if (finished) write_result(output, adapter, data.training);
+    run_log.write_report();
     if (!trainer.saved()) throw RunError("the last checkpoint could not be written; what is saved is older");
   }
   ranks.barrier();
-  if (!finished) log::info("stopped; the same command continues from the checkpoint");
+  if (!finished) {
+    log::info(std::string("stopped; the same command") + (options.overwrite ? " without --overwrite" : "") +
+              " continues from the checkpoint");
+  }
   return finished ? 0 : 143;
 }
 

@@ -49,7 +49,12 @@ FlagTable TrainOptions::table() {
   t.add("seed", seed, "of shuffling, dropout and the adapter's first values").range(0);
   t.add("log_steps", trainer.log_steps, "steps between lines at the terminal").range(1);
   t.add("val_steps", trainer.val_steps, "steps between validations; 0: at start and end").range(0);
-  t.add("save_steps", trainer.save_steps, "steps between checkpoints; 0: at the end").range(0);
+  t.add("save_steps", trainer.save_steps,
+        "steps between checkpoints; 0: as save_minutes says, and at the end")
+      .range(0);
+  t.add("save_minutes", trainer.save_minutes,
+        "minutes after which a checkpoint is saved, whatever save_steps says; 0: never by time")
+      .range(0.0);
   t.add("keep_last", trainer.keep_last, "checkpoints kept; 0: all").range(0);
   t.add("keep_best", trainer.keep_best,
         "checkpoints kept beside them: those with the lowest validation loss (audio); each validation better "

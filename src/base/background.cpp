@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <atomic>
 #include <chrono>
 #include <utility>
 
@@ -14,6 +15,8 @@ namespace {
 void name_this_thread(const std::string& name) {
   ::pthread_setname_np(::pthread_self(), name.substr(0, 15).c_str());
 }
+
+std::atomic<int> jobs_at_work{0};  // of all threads
 
 }  // namespace
 
@@ -50,6 +53,7 @@ void Background::work(const std::string& idle_name) {
     } catch (...) {
       error = std::current_exception();
     }
+    --jobs_at_work;
     lock.lock();
     error_ = error;
     busy_ = false;
@@ -57,9 +61,16 @@ void Background::work(const std::string& idle_name) {
   }
 }
 
+void Background::wait_for_all(double seconds) {
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + std::chrono::duration<double>(seconds);
+  while (jobs_at_work > 0 && Clock::now() < end) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+}
+
 void Background::start(const std::string& name, std::function<void()> job) {
   HIGGS_ASSERT(!started_);
   started_ = true;
+  ++jobs_at_work;
   {
     const std::lock_guard lock(mutex_);
     job_ = std::move(job);

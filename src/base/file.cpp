@@ -169,7 +169,7 @@ void make_writable_folder(const fs::path& folder) {
     throw UserError(folder.string() + ": cannot be made: " + (error ? error.message() : "it is a file") +
                     "; give another folder");
   }
-  const fs::path probe = folder / (".probe." + std::to_string(::getpid()));
+  const fs::path probe = folder / (".tmp-probe." + std::to_string(::getpid()));
   Descriptor file(::open(probe.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   if (file.fd < 0) {
     throw UserError(folder.string() + ": cannot be written: " + cause() + "; give another folder");

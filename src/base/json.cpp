@@ -160,6 +160,15 @@ std::vector<std::int64_t> JsonObject::integers(const std::string& key) const {
   return numbers;
 }
 
+std::vector<double> JsonObject::numbers(const std::string& key) const {
+  const Json& array = at(key);
+  const auto is_number = [](const Json& value) { return value.is_number(); };
+  if (!array.is_array() || !std::all_of(array.begin(), array.end(), is_number)) {
+    throw UserError(where_ + ": key '" + key + "' must be an array of numbers");
+  }
+  return array.get<std::vector<double>>();
+}
+
 std::vector<std::string> JsonObject::strings(const std::string& key) const {
   const Json& value = at(key);
   std::vector<std::string> texts;

@@ -10,17 +10,19 @@
 #include <chrono>
 #include <sstream>
 
+#include "higgs/base/background.h"
 #include "higgs/base/ending.h"
 #include "higgs/base/error.h"
 
 namespace higgs {
 namespace {
 
-constexpr double kRound = 0.25;     // seconds between looks at the others
-constexpr double kHeartbeat = 1.0;  // seconds between two signs of life
-constexpr double kSuspended = 5.0;  // a round that took longer was not ours: the process was stopped
-constexpr double kGrace = 3.0;      // for the cause of a secondary failure to become known
-constexpr double kLeave = 10.0;     // for the others to leave, at the end
+constexpr double kRound = 0.25;        // seconds between looks at the others
+constexpr double kHeartbeat = 1.0;     // seconds between two signs of life
+constexpr double kSuspended = 5.0;     // a round that took longer was not ours: the process was stopped
+constexpr double kGrace = 3.0;         // for the cause of a secondary failure to become known
+constexpr double kLeave = 10.0;        // for the others to leave, at the end
+constexpr double kLongestSave = 30.0;  // for a checkpoint that is being written when the job ends
 
 double now_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -313,6 +315,7 @@ void Watch::end_as(const std::string& line, int exit_code) {
   } else {
     stop_the_others("stop " + std::to_string(exit_code));
   }
+  Background::wait_for_all(kLongestSave);  // a checkpoint being written needs nobody else
   ::_exit(exit_code);
 }
 

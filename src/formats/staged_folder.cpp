@@ -19,9 +19,25 @@ std::string gigabytes(std::uint64_t bytes) {
   return text;
 }
 
+// With a last name that is one. What stands before it is left to the system: behind a link, ".." is not the
+// folder before.
 fs::path without_slash(const fs::path& folder) {
-  const fs::path whole = fs::absolute(folder).lexically_normal();
-  return whole.has_filename() ? whole : whole.parent_path();
+  fs::path whole = fs::absolute(folder);
+  while (!whole.has_filename() && whole.has_relative_path()) whole = whole.parent_path();
+  const bool named = whole.filename() != "." && whole.filename() != "..";
+  return named ? whole : fs::weakly_canonical(whole);
+}
+
+constexpr const char* kBegin = ".tmp-";
+constexpr const char* kAside = ".old";  // an old folder while the new one takes its place
+
+// "NAME" of "NAME.PID"; "" without a PID.
+std::string without_pid(const std::string& name) {
+  const std::size_t dot = name.rfind('.');
+  const bool has_pid = dot != std::string::npos && dot + 1 < name.size() &&
+                       std::all_of(name.begin() + static_cast<std::ptrdiff_t>(dot) + 1, name.end(),
+                                   [](char c) { return c >= '0' && c <= '9'; });
+  return has_pid ? name.substr(0, dot) : "";
 }
 
 }  // namespace
@@ -35,18 +51,26 @@ void check_is_new_folder(const fs::path& folder, const std::string& flag) {
   }
 }
 
-void remove_unfinished(const fs::path& folder) {
-  const auto is_unfinished = [](const std::string& name) {
-    if (name.rfind(".tmp-", 0) == 0) return true;
-    const std::size_t at = name.rfind(".tmp.");
-    return at != std::string::npos && at + 5 < name.size() &&
-           std::all_of(name.begin() + static_cast<std::ptrdiff_t>(at) + 5, name.end(),
-                       [](char c) { return c >= '0' && c <= '9'; });
-  };
+std::string name_when_finished(const std::string& name) {
+  const std::string begin = kBegin, middle = ".tmp";
+  if (name.starts_with(begin)) {
+    const std::size_t end = name.size() - (name.ends_with(kAside) ? std::string(kAside).size() : 0);
+    return without_pid(name.substr(begin.size(), end - begin.size()));
+  }
+  const std::string rest = without_pid(name);
+  return rest.ends_with(middle) ? rest.substr(0, rest.size() - middle.size()) : "";
+}
+
+void remove_unfinished(const fs::path& folder, const std::function<bool(const std::string& name)>& is_ours) {
   std::error_code error;
   if (!fs::is_directory(folder, error)) return;
   for (const fs::path& path : list_folder(folder)) {
-    if (is_unfinished(path.filename().string())) fs::remove_all(path, error);
+    const std::string name = name_when_finished(path.filename().string());
+    if (name.empty() || !is_ours(name)) continue;
+    const bool aside = path.filename().string().ends_with(kAside);
+    if (aside && !fs::exists(fs::symlink_status(folder / name, error)))
+      fs::rename(path, folder / name, error);
+    fs::remove_all(path, error);
   }
 }
 
@@ -61,7 +85,7 @@ void check_disk_space(const fs::path& folder, std::uint64_t bytes) {
 }
 
 StagedFolder::StagedFolder(const fs::path& final_folder) : final_(without_slash(final_folder)) {
-  staged_ = final_.parent_path() / (".tmp-" + final_.filename().string() + "." + std::to_string(::getpid()));
+  staged_ = final_.parent_path() / (kBegin + final_.filename().string() + "." + std::to_string(::getpid()));
   std::error_code error;
   fs::remove_all(staged_, error);
   fs::create_directories(staged_, error);
@@ -93,7 +117,7 @@ void StagedFolder::commit_over() {
   sync_folder(staged_);
   if (::renameat2(AT_FDCWD, staged_.c_str(), AT_FDCWD, final_.c_str(), RENAME_EXCHANGE) != 0) {
     // Not every file system can exchange two names: then the old folder steps aside for a moment.
-    const fs::path aside = staged_.string() + ".old";
+    const fs::path aside = staged_.string() + kAside;
     fs::rename(final_, aside, error);
     if (error) throw RunError(final_.string() + ": cannot be replaced: " + error.message());
     try {

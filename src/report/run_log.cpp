@@ -67,22 +67,27 @@ void RunLog::on_self_test(const Agreement& agreement) {
   log::info("self-test: generation computes what training computes: " + agreement.summary());
 }
 
-void RunLog::on_start(std::int64_t first_step, std::int64_t total_steps, double seconds) {
-  first_step_ = first_step;
-  seconds_before_ = seconds;
+void RunLog::on_start(const TrainStart& start) {
+  first_step_ = start.first_step;
+  seconds_before_ = start.seconds;
   const fs::path path = output_dir_ / "metrics.jsonl";
   std::string kept;
-  if (first_step > 0 && fs::exists(path)) {
+  const auto stays = [&](const OrderedJson& line) {
+    const std::int64_t step = line.value("step", std::int64_t{-1});
+    return step < start.first_step ||
+           (step == start.first_step && (start.evaluated || line.value("kind", "") != "eval"));
+  };
+  if (start.first_step > 0 && fs::exists(path)) {
     std::istringstream lines(read_file(path));
     for (std::string line; std::getline(lines, line);) {
       const auto entry = OrderedJson::parse(line, nullptr, /*allow_exceptions=*/false);
-      if (entry.is_object() && entry.value("step", std::int64_t{-1}) <= first_step) kept += line + "\n";
+      if (entry.is_object() && stays(entry)) kept += line + "\n";
     }
   }
   write_file_atomically(path, kept);
   metrics_.open(path);
-  log::info("training: " + std::to_string(total_steps) + " steps" +
-            (first_step > 0 ? ", continuing after step " + std::to_string(first_step) : ""));
+  log::info("training: " + std::to_string(start.total_steps) + " steps" +
+            (start.first_step > 0 ? ", continuing after step " + std::to_string(start.first_step) : ""));
 }
 
 void RunLog::append(const std::string& line) {

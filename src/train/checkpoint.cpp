@@ -56,6 +56,8 @@ std::string to_json(const CheckpointState& state) {
                      {"best_validation", number_or_null(state.best_validation)},
                      {"norm_mean", state.norm_mean},
                      {"norm_count", state.norm_count},
+                     {"left_out_in_row", state.left_out_in_row},
+                     {"newest_losses", state.newest_losses},
                      {"optimizer_steps", state.optimizer_steps},
                      {"run", state.run},
                      {"settings", settings}}
@@ -77,6 +79,8 @@ CheckpointState state_from_json(const std::string& text, const std::string& wher
   state.best_validation = optional_number(fields, "best_validation");
   state.norm_mean = fields.number("norm_mean");
   state.norm_count = count_in(fields, "norm_count");
+  state.left_out_in_row = count_in(fields, "left_out_in_row");
+  state.newest_losses = fields.numbers("newest_losses");
   state.run = fields.string("run");
   const JsonObject settings = fields.object("settings");
   for (const auto& [name, value] : settings.json().items()) {
@@ -163,9 +167,11 @@ void remove_checkpoint(const fs::path& folder) {
 
 }  // namespace
 
-void remove_old_checkpoints(const fs::path& root, std::int64_t keep_last, std::int64_t keep_best) {
+void remove_old_checkpoints(const fs::path& root, std::int64_t written, std::int64_t keep_last,
+                            std::int64_t keep_best) {
   if (keep_last <= 0) return;
-  const auto entries = list_checkpoints(root);
+  auto entries = list_checkpoints(root);
+  std::erase_if(entries, [&](const CheckpointEntry& entry) { return entry.step > written; });
   std::vector<std::pair<double, fs::path>> validated;  // newest first where losses are equal
   if (keep_best > 0) {
     for (const CheckpointEntry& entry : entries) {
@@ -179,6 +185,19 @@ void remove_old_checkpoints(const fs::path& root, std::int64_t keep_last, std::i
     const bool best = std::any_of(validated.begin(), validated.end(),
                                   [&](const auto& one) { return one.second == entries[i].folder; });
     if (!best) remove_checkpoint(entries[i].folder);
+  }
+}
+
+void set_later_checkpoints_aside(const fs::path& root, std::int64_t step) {
+  for (const CheckpointEntry& entry : list_checkpoints(root)) {
+    if (entry.step <= step) continue;
+    const fs::path aside = root / ("aside-" + entry.folder.filename().string());
+    std::error_code error;
+    fs::remove_all(aside, error);
+    fs::rename(entry.folder, aside, error);
+    if (error) throw RunError(entry.folder.string() + ": cannot be renamed: " + error.message());
+    log::warn(entry.folder.string() + ": of a later step than the one the run goes on from; now called " +
+              aside.filename().string());
   }
 }
 

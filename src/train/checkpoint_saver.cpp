@@ -14,9 +14,14 @@ void CheckpointSaver::start(CheckpointImage image, std::function<void()> before_
   // std::function copies what it holds.
   auto shared = std::make_shared<const CheckpointImage>(std::move(image));
   thread_.start("saving " + std::to_string(writing_.step),
-                [shared, sync = std::move(before_commit), folder = writing_.folder, options = options_] {
+                [shared, sync = std::move(before_commit), folder = writing_.folder, step = writing_.step,
+                 options = options_] {
                   shared->write(folder, sync);
-                  remove_old_checkpoints(options.root, options.keep_last, options.keep_best);
+                  try {  // the checkpoint is there, whatever becomes of the old ones
+                    remove_old_checkpoints(options.root, step, options.keep_last, options.keep_best);
+                  } catch (const std::exception& error) {
+                    log::warn(std::string("old checkpoints stay: ") + error.what());
+                  }
                 });
 }
 

@@ -1,9 +1,9 @@
 #include "higgs/train/leak_alarm.h"
 
+#include <cmath>
 #include <cstdio>
 #include <numeric>
 
-#include "higgs/base/error.h"
 #include "higgs/data/leaks.h"
 
 namespace higgs {
@@ -25,22 +25,24 @@ LeakAlarm::LeakAlarm(double limit, const Dataset& training, const Dataset* valid
   if (validation != nullptr) num_shared_ = count_shared_replies(*validation, training, ids);
 }
 
-void LeakAlarm::on_new_samples(std::int64_t step, const LossValues& loss) {
+std::optional<std::string> LeakAlarm::on_new_samples(std::int64_t step, const LossValues& loss) {
   const double value = loss_per_code(loss);
-  if (value == 0.0) return;  // nothing supervised
+  if (value == 0.0 || !std::isfinite(value)) return std::nullopt;  // nothing supervised, or nothing learnt
   last_.push_back(value);
   if (last_.size() > kWindow) last_.pop_front();
-  if (last_.size() < kWindow) return;
+  if (last_.size() < kWindow) return std::nullopt;
   const double mean = std::accumulate(last_.begin(), last_.end(), 0.0) / static_cast<double>(kWindow);
-  if (mean < limit_) raise(step, mean, "over the last 10 steps, on clips never trained on before,");
+  if (!(mean < limit_)) return std::nullopt;
+  return alarm(step, mean, "over the last 10 steps, on clips never trained on before,");
 }
 
-void LeakAlarm::on_held_out(std::int64_t step, const LossValues& loss) {
+std::optional<std::string> LeakAlarm::on_held_out(std::int64_t step, const LossValues& loss) const {
   const double value = loss_per_code(loss);
-  if (value > 0.0 && value < limit_ && num_shared_ == 0) raise(step, value, "on held-out clips");
+  if (!(value > 0.0 && value < limit_) || num_shared_ > 0) return std::nullopt;
+  return alarm(step, value, "on held-out clips");
 }
 
-void LeakAlarm::raise(std::int64_t step, double loss, const char* on) const {
+std::string LeakAlarm::alarm(std::int64_t step, double loss, const char* on) const {
   char number[32];
   std::snprintf(number, sizeof number, "%.3f", loss);
   std::string text = "step " + std::to_string(step) + ": the audio loss " + on + " is " + number +
@@ -50,7 +52,7 @@ void LeakAlarm::raise(std::int64_t step, double loss, const char* on) const {
   } else {
     text += " (clips that repeat each other, or nothing but silence, do the same)";
   }
-  throw RunError(text + "; mend the data, or give --leak_alarm 0");
+  return text + "; mend the data, or give --leak_alarm 0";
 }
 
 }  // namespace higgs

@@ -69,7 +69,9 @@ at::Tensor total_loss(const LossSums& sums, const TargetCounts& counts, const Ob
   for (const std::int64_t count : counts.audio) {
     factors.push_back(static_cast<float>(options.audio_weight * reduction * inverse(count)));
   }
-  const at::Tensor weights = at::tensor(factors).to(sums.audio.device());
+  at::Tensor weights = at::tensor(factors);
+  // From pinned memory, or the copy would wait for all that the device has to do.
+  if (sums.audio.is_cuda()) weights = weights.pin_memory().to(sums.audio.device(), /*non_blocking=*/true);
   return sums.text * (options.text_weight * inverse(counts.text)) + (sums.audio * weights).sum();
 }
 

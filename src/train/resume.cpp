@@ -5,9 +5,12 @@
 #include <chrono>
 #include <cstdio>
 #include <set>
+#include <span>
 
 #include "higgs/base/error.h"
+#include "higgs/base/hash.h"
 #include "higgs/base/log.h"
+#include "higgs/model/lora_linear.h"
 #include "higgs/train/trainer.h"
 
 namespace higgs {
@@ -17,6 +20,19 @@ std::string text_of(double value) {
   char text[32];
   std::snprintf(text, sizeof text, "%.10g", value);
   return text;
+}
+
+// Tells bases apart without reading all of them: the first row of each linear map and the last norm, rounded
+// to bf16, so that it doesn't depend on --dtype.
+std::string base_fingerprint(const HiggsModel& model) {
+  Hasher hasher;
+  const auto add = [&](const at::Tensor& tensor) {
+    const at::Tensor host = tensor.to(at::kBFloat16).to(at::kCPU).contiguous();
+    hasher.update(std::span(static_cast<const std::byte*>(host.const_data_ptr()), host.nbytes()));
+  };
+  for (const auto& linear : model.linears()) add(linear->weight()[0]);
+  add(model.weight("norm.weight"));
+  return hasher.hex().substr(0, 16);
 }
 
 constexpr const char* kSamplesPerStep = "samples per step";
@@ -56,7 +72,7 @@ void say_what_changed(const CheckpointState& state, const Settings& now) {
 // What must stay the same for the run to be the same; its length and learning rate may change on resume.
 std::string Trainer::fingerprint() const {
   return "data=" + training_.fingerprint() + " seed=" + std::to_string(options_.seed) +
-         " lora_alpha=" + text_of(adapter_.config().lora_alpha) +
+         " base=" + base_fingerprint(model_) + " lora_alpha=" + text_of(adapter_.config().lora_alpha) +
          (adapter_.config().use_rslora ? " use_rslora" : "") +
          (adapter_.config().use_dora ? " use_dora" : "");
 }
@@ -70,6 +86,7 @@ Settings Trainer::settings() const {
           {"threads", std::to_string(at::get_num_threads())},
           {"device", model_.device().type() == at::kCUDA ? "cuda" : "cpu"},
           {"dtype", model_.dtype() == at::kFloat ? "fp32" : "bf16"},
+          {"validation", validation_ != nullptr ? validation_->fingerprint() : ""},
           {"--epochs", o.max_steps > 0 ? "" : text_of(o.epochs)},
           {"--max_steps", std::to_string(o.max_steps)},
           {"--lr", text_of(o.learning_rate)},
@@ -95,6 +112,8 @@ CheckpointState Trainer::state() {
   if (best_validation_ < std::numeric_limits<double>::infinity()) state.best_validation = best_validation_;
   state.norm_mean = guard_.mean();
   state.norm_count = guard_.count();
+  state.left_out_in_row = num_left_out_;
+  state.newest_losses = leak_alarm_.newest();
   state.run = fingerprint();
   state.settings = settings();
   return state;
@@ -105,10 +124,11 @@ void Trainer::resume(const fs::path& checkpoint) {
   if (ranks_.rank() == 0) {
     state = read_checkpoint(checkpoint, adapter_, optimizer_);
     if (state.run != fingerprint()) {
-      throw UserError(
-          checkpoint.string() + ": is of another run (" + state.run + "; this one: " + fingerprint() +
-          "); give the same data, --seed, --lora_alpha, --use_rslora and --use_dora, or start anew "
-          "in another --output_dir");
+      throw UserError(checkpoint.string() + ": is of another run (" + state.run +
+                      "; this one: " + fingerprint() +
+                      "); give the same data, --base_ckpt, --seed, --lora_alpha, --use_rslora and "
+                      "--use_dora, or start anew "
+                      "in another --output_dir");
     }
     say_what_changed(state, settings());
   }
@@ -125,6 +145,9 @@ void Trainer::resume(const fs::path& checkpoint) {
   validation_loss_ = state.validation_loss.value_or(std::numeric_limits<double>::quiet_NaN());
   best_validation_ = state.best_validation.value_or(std::numeric_limits<double>::infinity());
   guard_.set(state.norm_mean, state.norm_count);
+  num_left_out_ = state.left_out_in_row;
+  leak_alarm_.set_newest(state.newest_losses);
+  saved_step_ = step_;
 }
 
 }  // namespace higgs

@@ -10,6 +10,7 @@
 
 #include "higgs/base/error.h"
 #include "higgs/base/hash.h"
+#include "higgs/base/log.h"
 #include "higgs/train/evaluate.h"
 #include "higgs/train/memory.h"
 
@@ -108,7 +109,8 @@ void Trainer::finish(Pending& pending) {
   }
   observer_.on_step(metrics, total_steps());
   judge(metrics);
-  if (pending.new_samples) leak_alarm_.on_new_samples(metrics.step, metrics.loss);
+  if (!pending.new_samples) return;
+  if (const auto alarm = leak_alarm_.on_new_samples(metrics.step, metrics.loss)) fail(*alarm);
 }
 
 void Trainer::finish_last() {
@@ -123,24 +125,26 @@ void Trainer::judge(const StepMetrics& metrics) {
     num_left_out_ = 0;
     return;
   }
-  if (failure_ || (++num_left_out_ < kMostLeftOut && !options_.stop_when_not_finite)) return;
-  failure_ =
-      "step " + std::to_string(metrics.step) + ": loss or gradient " +
-      (num_left_out_ < kMostLeftOut
-           ? "is not finite"
-           : "was not finite in " + std::to_string(num_left_out_) + " steps in a row") +
-      " (loss " + std::to_string(metrics.loss.total) + ", gradient norm " +
-      std::to_string(metrics.grad_norm) +
-      "); the adapter did not move in it and is saved: look at the samples named above, or lower --lr, and "
-      "go on with the same command";
+  if (++num_left_out_ < kMostLeftOut && !options_.stop_when_not_finite) return;
+  fail("step " + std::to_string(metrics.step) + ": loss or gradient " +
+       (num_left_out_ < kMostLeftOut
+            ? "is not finite"
+            : "was not finite in " + std::to_string(num_left_out_) + " steps in a row") +
+       " (loss " + std::to_string(metrics.loss.total) + ", gradient norm " +
+       std::to_string(metrics.grad_norm) +
+       "); the adapter did not move in it: look at the samples named above, or lower --lr");
 }
 
-bool Trainer::agree_to_stop(bool stop, StepMetrics& metrics) {
-  at::Tensor both = at::tensor({stop ? 1.0 : 0.0, metrics.loader_wait}, at::kDouble);
-  ranks_.sum(both);
-  const auto* sums = both.const_data_ptr<double>();
-  metrics.loader_wait = sums[1] / ranks_.world_size();
-  return sums[0] > 0.0;
+void Trainer::fail(const std::string& what) {
+  if (!failure_) failure_ = what;
+}
+
+Trainer::Agreed Trainer::agree(bool stop, bool save, StepMetrics& metrics) {
+  at::Tensor all = at::tensor({stop ? 1.0 : 0.0, save ? 1.0 : 0.0, metrics.loader_wait}, at::kDouble);
+  ranks_.sum(all);
+  const auto* sums = all.const_data_ptr<double>();
+  metrics.loader_wait = sums[2] / ranks_.world_size();
+  return {sums[0] > 0.0, sums[1] > 0.0};
 }
 
 void Trainer::check_replicas() {
@@ -191,7 +195,7 @@ bool Trainer::validate() {
   ranks_.at(step_, "validation");
   const EvalMetrics metrics = evaluate();
   observer_.on_eval(metrics);
-  leak_alarm_.on_held_out(step_, metrics.loss);
+  if (const auto alarm = leak_alarm_.on_held_out(step_, metrics.loss)) fail(*alarm);
   evaluated_step_ = step_;
   // Where no audio is to be learnt, the text decides.
   validation_loss_ = metrics.loss.audio > 0.0 ? metrics.loss.audio : metrics.loss.total;
@@ -204,22 +208,32 @@ bool Trainer::run(const std::function<bool()>& should_stop) {
   self_test();
   check_replicas();
   loader_.emplace(training_, ids_, *planner_, ranks_.rank(), model_.device(), options_.loader, step_);
-  start_seconds_ = now_seconds();
-  observer_.on_start(step_, total_steps(), seconds_before_);
+  start_seconds_ = saved_at_ = now_seconds();
+  observer_.on_start({step_, total_steps(), seconds_before_, evaluated_step_ == step_});
   const auto due = [&](std::int64_t every) { return every > 0 && step_ % every == 0; };
   // At the start, and where a stop came between a step and its validation.
-  if (step_ == 0 || (due(options_.val_steps) && evaluated_step_ != step_)) validate();
+  if (step_ == 0 || (due(options_.val_steps) && evaluated_step_ != step_)) {
+    if (validate() && options_.keep_best > 0 && step_ > 0) save_checkpoint();  // again, with its loss
+    if (failure_) end_with_failure();
+  }
   bool stopped = false;
   while (step_ < total_steps() && !stopped) {
-    Pending next = train_step();
-    stopped = agree_to_stop(should_stop(), next.metrics);
+    std::optional<Pending> next;
+    try {
+      next.emplace(train_step());
+    } catch (...) {
+      save_what_is_done();
+      throw;
+    }
+    const Agreed agreed = agree(should_stop(), time_to_save(), next->metrics);
+    stopped = agreed.stop;
     finish_last();
-    pending_.emplace(std::move(next));
+    pending_ = std::move(next);
     if (saver_.finished()) finish_saving();
 
     const bool last = step_ == total_steps();
     const bool validation_due = last || (due(options_.val_steps) && !stopped);
-    bool save_due = due(options_.save_steps) || last || stopped;
+    bool save_due = due(options_.save_steps) || last || stopped || agreed.save;
     if (due(options_.replica_check_steps) || last || stopped) check_replicas();
     if (validation_due || save_due || failure_) finish_last();
     if (validation_due && !failure_ && validate() && options_.keep_best > 0) save_due = true;
@@ -233,10 +247,31 @@ bool Trainer::run(const std::function<bool()>& should_stop) {
 void Trainer::end_with_failure() {
   finish_saving();
   ranks_.barrier();  // all have come to this; none ends the job before rank 0 has saved
-  throw RunError(*failure_);
+  throw RunError(*failure_ + (saver_.failed() ? "; the last steps could not be saved"
+                              : step_ > 0     ? "; step " + std::to_string(step_) + " is saved"
+                                              : ""));
+}
+
+void Trainer::save_what_is_done() noexcept {
+  if (ranks_.rank() != 0 || (step_ == saved_step_ && !saver_.failed())) return;
+  try {
+    finish_last();
+    save_checkpoint();
+    finish_saving();
+  } catch (const std::exception& error) {
+    log::warn(error.what());
+  } catch (...) {
+    log::warn("the steps before could not be saved");
+  }
+}
+
+bool Trainer::time_to_save() const {
+  return options_.save_minutes > 0.0 && now_seconds() - saved_at_ >= 60.0 * options_.save_minutes;
 }
 
 void Trainer::save_checkpoint() {
+  saved_step_ = step_;
+  saved_at_ = now_seconds();
   if (ranks_.rank() != 0) return;
   ranks_.at(step_, "saving a checkpoint");
   finish_saving();  // of the one before

@@ -126,11 +126,9 @@ class Chain {
 
   void one_start() {
     const Plan plan = next_plan();
-    const bool anew = newest_ < 0 && fs::exists(output_);
     promised_ = newest_;
     sent_ = false;
-    const Arguments command = training(plan_, output_, anew ? Arguments{"--overwrite"} : Arguments{});
-    if (anew) fs::remove(output_ / "metrics.jsonl");  // of a start that reached no checkpoint
+    const Arguments command = training(plan_, output_);
     Job job(options_.ranks, command, training_environment(plan_, shim_.order(plan.order)));
     carry_out(plan, job, now_seconds());
     const auto result = job.wait(kLimit);

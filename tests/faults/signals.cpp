@@ -160,9 +160,7 @@ class Chain {
   }
 
   void one_start() {
-    const bool anew = newest_ < 0 && fs::exists(output_);
     Arguments command = training(plan_, output_, {"--save_steps", "0"});
-    if (anew) command.push_back("--overwrite");
     const int signal = std::vector<int>{SIGTERM, SIGINT, SIGHUP, SIGUSR1}[draw(0, 3)];
     if (options_.ranks > 1 && signal != SIGUSR1) command = launch(command);
     if (options_.ranks > 1 && signal == SIGUSR1) {

@@ -70,7 +70,7 @@ TEST(RunLog, ANewRunBeginsAnEmptyFile) {
   const TemporaryFolder folder;
   write_text(folder / "metrics.jsonl", "{\"kind\":\"train\",\"step\":1}\n");
   RunLog log(folder.path(), 10);
-  log.on_start(0, 2, 0.0);
+  log.on_start({0, 2, 0.0, true});
   log.on_step(step_metrics(1), 2);
   EXPECT_EQ(steps_in(folder.path()), (std::vector<int>{1}));
 }
@@ -78,7 +78,7 @@ TEST(RunLog, ANewRunBeginsAnEmptyFile) {
 TEST(RunLog, EachLineIsThereAsSoonAsTheStepIsDone) {
   const TemporaryFolder folder;
   RunLog log(folder.path(), 10);
-  log.on_start(0, 3, 0.0);
+  log.on_start({0, 3, 0.0, true});
   for (int step = 1; step <= 3; ++step) {
     log.on_step(step_metrics(step), 3);
     EXPECT_EQ(metrics_in(folder.path()).size(), static_cast<std::size_t>(step));
@@ -89,13 +89,13 @@ TEST(RunLog, ContinuingTakesOutLaterStepsAndALineCutShort) {
   const TemporaryFolder folder;
   {
     RunLog log(folder.path(), 10);
-    log.on_start(0, 9, 0.0);
+    log.on_start({0, 9, 0.0, true});
     for (int step = 1; step <= 5; ++step) log.on_step(step_metrics(step), 9);
   }
   // As when the machine went down in the middle of a line.
   write_text(folder / "metrics.jsonl", text_of(folder / "metrics.jsonl") + "{\"kind\":\"train\",\"st");
   RunLog log(folder.path(), 10);
-  log.on_start(3, 9, 0.0);
+  log.on_start({3, 9, 0.0, true});
   log.on_step(step_metrics(4), 9);
   EXPECT_EQ(steps_in(folder.path()), (std::vector<int>{1, 2, 3, 4}));
 }
@@ -103,7 +103,7 @@ TEST(RunLog, ContinuingTakesOutLaterStepsAndALineCutShort) {
 TEST(RunLog, WritesTheReport) {
   const TemporaryFolder folder;
   RunLog log(folder.path(), 10);
-  log.on_start(0, 2, 0.0);
+  log.on_start({0, 2, 0.0, true});
   log.on_step(step_metrics(1), 2);
   log.on_step(step_metrics(2), 2);
   log.write_report();
@@ -113,9 +113,22 @@ TEST(RunLog, WritesTheReport) {
 TEST(RunLog, ThatItsOwnFileIsGoneIsNoMistakeOfTheUser) {
   const TemporaryFolder folder;
   RunLog log(folder.path(), 10);
-  log.on_start(0, 2, 0.0);
+  log.on_start({0, 2, 0.0, true});
   fs::remove(folder / "metrics.jsonl");
   EXPECT_NE(run_error([&] { log.write_report(); }).find("metrics.jsonl"), std::string::npos);
+}
+
+// The validation of the step that a run goes on from comes again, unless it was done before the checkpoint.
+TEST(RunLog, AValidationStandsThereOnce) {
+  for (const bool evaluated : {false, true}) {
+    const TemporaryFolder folder;
+    write_text(
+        folder / "metrics.jsonl",
+        "{\"kind\":\"train\",\"step\":3}\n{\"kind\":\"eval\",\"step\":3}\n{\"kind\":\"train\",\"step\":4}\n");
+    RunLog log(folder.path(), 100);
+    log.on_start({3, 9, 0.0, evaluated});
+    EXPECT_EQ(lines_of(text_of(folder / "metrics.jsonl")).size(), evaluated ? 2u : 1u);
+  }
 }
 
 }  // namespace

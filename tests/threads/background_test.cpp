@@ -72,5 +72,27 @@ TEST(Background, EndsTheJobAtHandBeforeItGoes) {
   EXPECT_TRUE(done);
 }
 
+TEST(Background, WhoEndsTheProcessCanWaitForAllJobs) {
+  Background first("idle"), second("idle");
+  std::atomic<int> done{0};
+  for (Background* thread : {&first, &second}) {
+    thread->start("job", [&] {
+      sleep_for(60);
+      ++done;
+    });
+  }
+  Background::wait_for_all(10.0);
+  EXPECT_EQ(done, 2);
+  first.wait();
+  second.wait();
+  std::atomic<bool> go{false};
+  first.start("stuck", [&] {
+    while (!go) sleep_for(1);
+  });
+  Background::wait_for_all(0.02);
+  go = true;
+  first.wait();
+}
+
 }  // namespace
 }  // namespace higgs::test

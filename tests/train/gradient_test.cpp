@@ -139,5 +139,20 @@ TEST_F(OutOfMemory, OtherErrorsComeOutAsTheyAre) {
   EXPECT_EQ(gradient.num_splits(), 0);
 }
 
+// A step that fails before it moved anything: the steps before it are saved.
+TEST_F(OutOfMemory, WhatWasDoneIsSaved) {
+  run.make();
+  const std::string said = test::run_error([&] {
+    run.trainer->run([&] {
+      if (run.trainer->step() == 3) memory.set_limit(memory.live() + (std::size_t{256} << 10));
+      return false;
+    });
+  });
+  memory.set_limit(kUnlimited);
+  EXPECT_THAT(said, HasSubstr("step 4: out of memory with one sample of "));
+  EXPECT_EQ(run.recorder.checkpoints, (std::vector<fs::path>{folder / "step-000003"}));
+  EXPECT_EQ(run.recorder.steps.back().step, 3);
+}
+
 }  // namespace
 }  // namespace higgs

@@ -1,6 +1,7 @@
 // Checkpoints: whole or refused, and a resumed run is the uninterrupted one, bit for bit.
 #include <gmock/gmock.h>
 
+#include "higgs/model/lora_linear.h"
 #include "higgs/train/checkpoint.h"
 #include "support/process.h"
 #include "support/tiny_run.h"
@@ -91,6 +92,11 @@ TEST_F(Checkpoint, OfAnotherRunIsRefused) {
   EXPECT_THAT(refused_with([](TinyRun& r) { r.lora.use_rslora = true; }), HasSubstr("is of another run"));
   EXPECT_THAT(refused_with([](TinyRun& r) { r.lora.use_dora = true; }), HasSubstr("and --use_dora"));
   EXPECT_THAT(refused_with([](TinyRun& r) { r.data.split_every(5); }), HasSubstr("is of another run"));
+  EXPECT_THAT(refused_with([](TinyRun& r) {
+                LoraLinear& linear = *r.model.linears()[2];
+                linear.weight().set_data(linear.weight() * 1.01);
+              }),
+              HasSubstr("--base_ckpt"));
   EXPECT_THAT(refused_with([](TinyRun& r) { r.lora.r = 8; }), HasSubstr("give the same --lora_r"));
 }
 
@@ -184,102 +190,6 @@ TEST(Resume, TakesTheGuardAlong) {
   EXPECT_TRUE(second.adapter->values().equal(whole.adapter->values()));
 }
 
-TEST(Saving, ErrorsComeOutAtTheNextStep) {
-  const TemporaryFolder folder;
-  test::write_text(folder / "checkpoints", "a file in the way");
-  TinyRun run(folder / "checkpoints");
-  run.options.save_steps = 1;
-  run.make();
-  std::string said;
-  try {
-    run.run();
-  } catch (const RunError& error) {
-    said = error.what();
-  }
-  EXPECT_THAT(said, HasSubstr("the checkpoint of step 1 could not be written: "));
-  EXPECT_THAT(said, HasSubstr("the ones before it stay"));
-  EXPECT_LE(run.trainer->step(), 3);
-}
-
-TEST(Saving, TheRunGoesOnWithoutIfAsked) {
-  const TemporaryFolder folder;
-  test::write_text(folder / "checkpoints", "a file in the way");
-  TinyRun run(folder / "checkpoints");
-  run.options.save_steps = 2;
-  run.options.go_on_without_checkpoint = true;
-  run.make();
-  EXPECT_TRUE(run.trainer->run([&] {
-    if (run.trainer->step() == 5) fs::remove(folder / "checkpoints");
-    return false;
-  }));
-  ASSERT_EQ(run.recorder.checkpoints, (std::vector<fs::path>{folder / "checkpoints" / "step-000006"}));
-  EXPECT_EQ(checkpoint_fault(run.recorder.checkpoints[0]), std::nullopt);
-}
-
-TEST(Saving, ThatTheLastOneFailedIsKnownAtTheEnd) {
-  const TemporaryFolder folder;
-  test::write_text(folder / "checkpoints", "a file in the way");
-  TinyRun run(folder / "checkpoints");
-  run.options.go_on_without_checkpoint = true;
-  run.make();
-  EXPECT_TRUE(run.run());
-  EXPECT_FALSE(run.trainer->saved());
-}
-
-TEST(Saving, KeepsTheBestBesideTheLast) {
-  const TemporaryFolder folder;
-  TinyRun run(folder / "run");
-  run.make();
-  AdamW optimizer(run.adapter->values(), run.adapter->grads(), {});
-  const std::vector<std::optional<double>> losses = {3.0, 2.0, 2.5, std::nullopt, 2.0, 4.0, std::nullopt};
-  for (std::size_t i = 0; i < losses.size(); ++i) {
-    CheckpointState state;
-    state.step = static_cast<std::int64_t>(i) + 1;
-    state.validation_loss = losses[i];
-    CheckpointImage(*run.adapter, optimizer, state).write(folder / "run" / checkpoint_name(state.step));
-  }
-  const auto left = [&] {
-    std::vector<std::int64_t> steps;
-    for (const CheckpointEntry& entry : list_checkpoints(folder / "run")) steps.push_back(entry.step);
-    return steps;
-  };
-  remove_old_checkpoints(folder / "run", 0, 1);
-  EXPECT_EQ(left().size(), 7u) << "0 keeps all";
-  remove_old_checkpoints(folder / "run", 2, 3);
-  EXPECT_EQ(left(), (std::vector<std::int64_t>{7, 6, 5, 3, 2}));
-  remove_old_checkpoints(folder / "run", 1, 1);
-  EXPECT_EQ(left(), (std::vector<std::int64_t>{7, 5})) << "of two as good the newer";
-  EXPECT_EQ(test::snapshot(folder / "run").size(), 2u * 6u) << "and nothing half removed";
-}
-
-TEST(Saving, ABetterValidationIsSaved) {
-  const TemporaryFolder folder;
-  TinyRun run(folder / "run");
-  run.options.max_steps = 12;
-  run.options.val_steps = 1;
-  run.options.keep_last = 1;
-  run.options.keep_best = 1;
-  run.lora.dropout = 0.0;
-  run.adapter.emplace(run.model, run.lora);
-  run.trainer.emplace(run.model, *run.adapter, run.data, &run.data, run.ids, run.options, run.recorder,
-                      run.ranks);
-  ASSERT_TRUE(run.run());
-  double best = run.recorder.evals[0].loss.audio;
-  std::vector<fs::path> expected;
-  std::int64_t best_step = 0;
-  for (const EvalMetrics& eval : run.recorder.evals) {
-    const bool better = eval.step > 0 && eval.loss.audio < best;
-    if (better) {
-      best = eval.loss.audio;
-      best_step = eval.step;
-    }
-    if (better || eval.step == 12) expected.push_back(folder / "run" / checkpoint_name(eval.step));
-  }
-  ASSERT_GT(expected.size(), 2u);
-  EXPECT_EQ(run.recorder.checkpoints, expected);
-  EXPECT_TRUE(fs::exists(folder / "run" / checkpoint_name(best_step)));
-}
-
 TEST_F(Checkpoint, DamagedOnesAreRefusedWithTheReason) {
   for (const char* name : {"adapter_model.safetensors", "optimizer.safetensors", "trainer_state.json"}) {
     const fs::path file = saved / name;
@@ -309,6 +219,28 @@ TEST_F(Checkpoint, OldOnesAreRemovedNewestKept) {
   EXPECT_EQ(left[0].step, 6);
   EXPECT_EQ(left[1].step, 5);
   EXPECT_EQ(checkpoint_fault(left[0].folder), std::nullopt);
+}
+
+TEST(CheckpointState, ComesBackAsItWas) {
+  CheckpointState state;
+  state.step = 7;
+  state.optimizer_steps = 5;
+  state.samples = 14;
+  state.tokens = 900;
+  state.seconds = 12.5;
+  state.evaluated = true;
+  state.validation_loss = 2.25;
+  state.best_validation = 2.125;
+  state.norm_mean = 0.75;
+  state.norm_count = 5;
+  state.left_out_in_row = 2;
+  state.newest_losses = {5.5, 0.1};
+  state.run = "r";
+  state.settings = {{"--lr", "0.1"}};
+  const std::string text = to_json(state);
+  EXPECT_EQ(to_json(state_from_json(text, "f")), text);
+  EXPECT_EQ(state_from_json(text, "f").newest_losses, state.newest_losses);
+  EXPECT_EQ(state_from_json(text, "f").left_out_in_row, 2);
 }
 
 }  // namespace

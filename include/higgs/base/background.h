@@ -26,6 +26,8 @@ class Background {
   bool finished();
   // Until the job is done; calls `meanwhile` every half second. Throws what the job threw.
   void wait(const std::function<void()>& meanwhile = [] {});
+  // Until no thread of the process is at a job, or so many seconds have passed: for who must end the process.
+  static void wait_for_all(double seconds);
 
  private:
   void work(const std::string& idle_name);

@@ -46,6 +46,7 @@ class JsonObject {
   std::string string(const std::string& key) const;
   std::string string(const std::string& key, const std::string& fallback) const;
   std::vector<std::int64_t> integers(const std::string& key) const;
+  std::vector<double> numbers(const std::string& key) const;
   std::vector<std::string> strings(const std::string& key) const;
   JsonObject object(const std::string& key) const;
 

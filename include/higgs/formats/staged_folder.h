@@ -2,6 +2,9 @@
 // renamed.
 #pragma once
 
+#include <functional>
+#include <string>
+
 #include "higgs/base/file.h"
 
 namespace higgs {
@@ -9,9 +12,15 @@ namespace higgs {
 // UserError, `flag` in front, when `folder` is there and isn't an empty folder.
 void check_is_new_folder(const fs::path& folder, const std::string& flag);
 
-// Removes from `folder` what processes that were killed have left of folders and files that they were writing
-// (".tmp-NAME.PID", "NAME.tmp.PID"). Only for a folder that no other process writes to.
-void remove_unfinished(const fs::path& folder);
+// NAME of a file or folder that is being written (".tmp-NAME.PID", "NAME.tmp.PID"); "" for any other.
+std::string name_when_finished(const std::string& name);
+
+// Removes from `folder` what processes that were killed have left of folders and files that they were
+// writing, where `is_ours` says so of the name they were to have. What had stepped aside for one comes back.
+// Only for a folder that no other process writes to.
+void remove_unfinished(
+    const fs::path& folder,
+    const std::function<bool(const std::string& name)>& is_ours = [](const std::string&) { return true; });
 
 // RunError when the file system that will hold `folder` has less than `bytes` free.
 void check_disk_space(const fs::path& folder, std::uint64_t bytes);

@@ -18,8 +18,8 @@ class RunLog : public TrainObserver {
   RunLog(const fs::path& output_dir, std::int64_t log_steps, int num_ranks = 1, bool go_on_without = false);
 
   void on_self_test(const Agreement& agreement) override;
-  // `first_step` > 0 continues a run: lines of later steps, from before it was stopped, are taken out.
-  void on_start(std::int64_t first_step, std::int64_t total_steps, double seconds) override;
+  // Where a run is continued, lines of what comes again are taken out: from before it was stopped.
+  void on_start(const TrainStart& start) override;
   // Writes skipped/step-NNNNNN/samples.jsonl and adapter/ for the first few of a run, for `inspect`.
   void on_left_out(const StepMetrics& metrics, const std::vector<std::string>& lines,
                    const Adapter& adapter) override;

@@ -27,7 +27,9 @@ struct CheckpointState {
   std::optional<double> best_validation;  // of all steps so far
   double norm_mean = 0.0;                 // UpdateGuard's
   std::int64_t norm_count = 0;
-  std::string run;  // what must be the same for the run to continue
+  std::int64_t left_out_in_row = 0;   // steps just before that were not finite
+  std::vector<double> newest_losses;  // LeakAlarm's
+  std::string run;                    // what must be the same for the run to continue
   Settings settings;
 };
 
@@ -59,8 +61,13 @@ std::optional<std::string> training_checkpoint_fault(const fs::path& folder);
 // UserError when the folder is incomplete, damaged, or of another adapter.
 CheckpointState read_checkpoint(const fs::path& folder, Adapter& adapter, AdamW& optimizer);
 
-// Leaves the newest `keep_last` checkpoints and the `keep_best` with the lowest validation loss; keep_last <=
-// 0 leaves all. What can't be removed is warned of.
-void remove_old_checkpoints(const fs::path& root, std::int64_t keep_last, std::int64_t keep_best);
+// Of the checkpoints up to step `written`, leaves the newest `keep_last` and the `keep_best` with the lowest
+// validation loss; keep_last <= 0 leaves all. What can't be removed is warned of.
+void remove_old_checkpoints(const fs::path& root, std::int64_t written, std::int64_t keep_last,
+                            std::int64_t keep_best);
+
+// Renames the checkpoints of later steps than `step`: a run goes on from there, and they are no part of what
+// it will be. Says so.
+void set_later_checkpoints_aside(const fs::path& root, std::int64_t step);
 
 }  // namespace higgs

@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "higgs/data/dataset.h"
 #include "higgs/train/objective.h"
@@ -16,17 +18,21 @@ class LeakAlarm {
   // `limit`: nats a code, as a mean over codebooks; 0: never. `validation` may be null.
   LeakAlarm(double limit, const Dataset& training, const Dataset* validation, const SpecialIds& ids);
 
-  // RunError when the last ten losses are below the limit on average, and again when one of `on_held_out` is:
-  // saying which line has its reply among its prompt's clips, where one has. Losses without audio targets,
-  // and those on samples that were trained on before, are not for here.
-  void on_new_samples(std::int64_t step, const LossValues& loss);
-  void on_held_out(std::int64_t step, const LossValues& loss);
+  // What is wrong when the last ten losses are below the limit on average, and again when one of
+  // `on_held_out` is: and which line has its reply among its prompt's clips, where one has. Losses without
+  // audio targets, and those on samples that were trained on before, are not for here.
+  std::optional<std::string> on_new_samples(std::int64_t step, const LossValues& loss);
+  std::optional<std::string> on_held_out(std::int64_t step, const LossValues& loss) const;
 
   // Validation samples whose reply is also trained on: such a validation says little, and never raises alarm.
   std::size_t num_shared() const { return num_shared_; }
 
+  // The losses it judges by, to go on with them later.
+  std::vector<double> newest() const { return {last_.begin(), last_.end()}; }
+  void set_newest(const std::vector<double>& losses) { last_.assign(losses.begin(), losses.end()); }
+
  private:
-  [[noreturn]] void raise(std::int64_t step, double loss, const char* on) const;
+  std::string alarm(std::int64_t step, double loss, const char* on) const;
 
   double limit_;
   const Dataset& training_;

@@ -33,7 +33,8 @@ struct TrainerOptions {
   std::uint64_t seed = 0;
   std::int64_t log_steps = 10;
   std::int64_t val_steps = 0;   // 0: at start and end only
-  std::int64_t save_steps = 0;  // 0: at the end only
+  std::int64_t save_steps = 0;  // 0: as save_minutes says, and at the end
+  double save_minutes = 10.0;   // since the last one, or the start; 0: never by time
   std::int64_t keep_last = 3;
   std::int64_t keep_best = 0;              // > 0: a validation better than all before it saves too
   bool go_on_without_checkpoint = false;   // when one can't be written
@@ -69,13 +70,18 @@ struct EvalMetrics {
   double seconds = 0.0;
 };
 
+struct TrainStart {
+  std::int64_t first_step = 0, total_steps = 0;  // steps done before
+  double seconds = 0.0;                          // trained before
+  bool evaluated = false;                        // the validation of first_step was told before
+};
+
 // Told what happens; all calls but before_commit() come from the training thread. As it is, it keeps quiet.
 class TrainObserver {
  public:
   virtual ~TrainObserver() = default;
   virtual void on_self_test(const Agreement&) {}
-  // `seconds`: trained before.
-  virtual void on_start(std::int64_t /*first_step*/, std::int64_t /*total_steps*/, double /*seconds*/) {}
+  virtual void on_start(const TrainStart&) {}
   // A step later than it was computed, so that the device needn't be waited for.
   virtual void on_step(const StepMetrics&, std::int64_t /*total_steps*/) {}
   // Before on_step() of a step whose update was left out. `lines`: "manifest:line" of each of its samples;
@@ -126,15 +132,23 @@ class Trainer {
   void finish_last();  // of the one that is pending
   // Sets failure_ when the run must not go on.
   void judge(const StepMetrics& metrics);
+  void fail(const std::string& what);  // sets failure_, unless there is one
   [[noreturn]] void end_with_failure();
+  // When a step fails before it moved anything (a clip that is gone, memory): saves the steps before it.
+  void save_what_is_done() noexcept;
   // RunError when generation's forward doesn't give training's logits on the first batch (model/agreement.h).
   void self_test();
-  // What only together is known: whether a rank wants to stop, and how long ranks waited for batches.
-  bool agree_to_stop(bool stop, StepMetrics& metrics);
+  // What only together is known: whether a rank wants to stop or to save, and how long ranks waited for
+  // batches.
+  struct Agreed {
+    bool stop, save;
+  };
+  Agreed agree(bool stop, bool save, StepMetrics& metrics);
   // RunError when a rank's adapter isn't rank 0's, bit by bit.
   void check_replicas();
   // True when it is better than all before.
   bool validate();
+  bool time_to_save() const;
   void save_checkpoint();
   void finish_saving();
   std::string fingerprint() const;
@@ -161,6 +175,8 @@ class Trainer {
   std::optional<std::string> failure_;  // why the run ends when it is saved
   std::int64_t step_ = 0;
   std::int64_t num_left_out_ = 0;  // steps in a row whose numbers were not finite
+  std::int64_t saved_step_ = 0;    // of the checkpoint that was begun last, or continued from
+  double saved_at_ = 0.0;          // when: seconds on the steady clock
   std::int64_t evaluated_step_ = -1;
   double validation_loss_ = 0.0;  // of evaluated_step_
   double best_validation_ = std::numeric_limits<double>::infinity();
