@@ -3,7 +3,7 @@
 
 #include <gmock/gmock.h>
 
-#include <cstring>
+#include <algorithm>
 
 #include "higgs/base/error.h"
 #include "higgs/base/json.h"
@@ -99,8 +99,7 @@ TEST(ShardPlan, AreReadBackThroughTheirIndex) {
   ASSERT_EQ(files.tensors().size(), kSpecs.size());
   for (const TensorSpec& spec : kSpecs) {
     const auto bytes = bytes_for(spec);
-    ASSERT_EQ(files.tensors().at(spec.name).bytes.size(), bytes.size());
-    EXPECT_EQ(std::memcmp(files.tensors().at(spec.name).bytes.data(), bytes.data(), bytes.size()), 0);
+    EXPECT_TRUE(std::ranges::equal(files.tensors().at(spec.name).bytes, bytes)) << spec.name;
   }
   EXPECT_EQ(Json::parse(shard_index_json(shards)).at("metadata").at("total_size"), 42);
 }
