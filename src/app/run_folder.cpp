@@ -46,11 +46,11 @@ bool is_below(const fs::path& path, const fs::path& folder) {
 
 }  // namespace
 
-fs::path RunFolder::newest_whole(bool tells) const {
+fs::path RunFolder::newest_whole() const {
   for (const CheckpointEntry& entry : list_checkpoints(checkpoints())) {
     const auto fault = training_checkpoint_fault(entry.folder);
     if (!fault) return entry.folder;
-    if (tells) log::warn(entry.folder.string() + ": passed over: " + *fault);
+    log::warn(entry.folder.string() + ": passed over: " + *fault);
   }
   return "";
 }
@@ -63,7 +63,7 @@ bool RunFolder::continues_from(const fs::path& checkpoint) const {
   return ("\n" + read_file(config, 1 << 20)).find("\n" + line) != std::string::npos;
 }
 
-fs::path RunFolder::find(bool tells) const {
+fs::path RunFolder::find() const {
   const std::string where = "--output_dir " + folder_.string();
   const bool named = wish_.resume != "auto" && wish_.resume != "none";
   if (named && is_below(wish_.resume, checkpoints())) {
@@ -78,11 +78,10 @@ fs::path RunFolder::find(bool tells) const {
                     "--overwrite");
   }
   if (wish_.resume != "none") {
-    if (fs::path newest = newest_whole(tells); !newest.empty()) return newest;
+    if (fs::path newest = newest_whole(); !newest.empty()) return newest;
   }
   if (wish_.resume != "none" && holds_only_a_beginning(folder_)) {
-    if (tells)
-      log::warn(folder_.string() + ": holds a run that ended before its first checkpoint; it begins anew");
+    log::warn(folder_.string() + ": holds a run that ended before its first checkpoint; it begins anew");
     return named ? wish_.resume : "";
   }
   if (list_checkpoints(checkpoints()).empty()) {
@@ -94,15 +93,22 @@ fs::path RunFolder::find(bool tells) const {
                   "; --overwrite starts anew there");
 }
 
+std::vector<std::string> RunFolder::names() const {
+  std::vector<std::string> all;
+  for (const CheckpointEntry& entry : list_checkpoints(checkpoints())) all.push_back(entry.folder.filename());
+  return all;
+}
+
 void RunFolder::look() {
-  resume_from_ = find(/*tells=*/true);
+  seen_ = names();
+  resume_from_ = find();
   check_can_hold_files(folder_, "--output_dir");
 }
 
 void RunFolder::take(std::int64_t first_step, const std::string& config) {
   make_writable_folder(folder_);
   lock_ = FolderLock(folder_);
-  if (find(/*tells=*/false) != resume_from_) {
+  if (names() != seen_) {
     throw UserError(
         "--output_dir " + folder_.string() +
         ": another run has written there since this one began; the same command goes on from its checkpoint");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "higgs/base/file.h"
 #include "higgs/base/folder_lock.h"
@@ -27,15 +28,16 @@ class RunFolder {
   void take(std::int64_t first_step, const std::string& config);
 
  private:
-  // `tells`: names checkpoints that are passed over.
-  fs::path find(bool tells) const;
-  fs::path newest_whole(bool tells) const;
+  fs::path find() const;
+  fs::path newest_whole() const;
+  std::vector<std::string> names() const;  // of the checkpoints there are
   bool continues_from(const fs::path& checkpoint) const;
   fs::path checkpoints() const { return folder_ / "checkpoints"; }
 
   fs::path folder_;
   Wish wish_;
   fs::path resume_from_;
+  std::vector<std::string> seen_;  // names() when look() looked
   FolderLock lock_;
 };
 
