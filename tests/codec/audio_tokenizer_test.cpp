@@ -56,13 +56,15 @@ TEST_P(EncodeClip, AgreesWithTheReferenceAtEveryStage) {
   // single precision there (4e-7).
   compare("wav24k", features.wave24, 1e-6);
   compare("wav16k", features.wave16, 1e-6);
-  // Single precision through a few dozen layers. Measured: semantic side 1.2e-6; acoustic side equal bit for
-  // bit but for clip2 and the padded clip1, 4.5e-6, where oneDNN cuts its sums by this machine's caches.
+  // Single precision through a few dozen layers. Measured: semantic side 1.2e-6. The acoustic side depends on
+  // how oneDNN cuts its sums on a processor: on the golden's equal bit for bit but for clip2 and the padded
+  // clip1, 4.5e-6; on a Xeon with AMX 1.97e-5, where transformers is as far from the golden (1.97e-5) and
+  // equals this. The golden is 2.0e-5 from double precision.
   compare("semantic", features.semantic, 5e-6);
   compare("semantic_mean", at::stack(features.hidden_states).mean(0), 5e-6);
   compare("semantic_enc", features.encoded_semantic, 5e-6);
-  compare("acoustic_enc", features.acoustic, 1e-5);
-  compare("embedding", features.joint.t(), 1e-5);
+  compare("acoustic_enc", features.acoustic, 5e-5);
+  compare("embedding", features.joint.t(), 5e-5);
   const std::vector<float> margin = file_->floats("margin");
   const std::vector<float> best = file_->floats("dist_best");
   const std::vector<float> ours = test::values_of(features.margin);

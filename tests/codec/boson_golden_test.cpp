@@ -87,13 +87,12 @@ void compare_stages(Comparison& comparison, const SafetensorsFile& file, const C
   for (const char* name : {"wav16k", "wav16k_first_1600"}) {
     comparison.close(file, name, values(features.wave16), 1e-6);
   }
-  // Single precision through a few dozen layers. Measured: semantic side 1.7e-6; acoustic side equal bit for
-  // bit but for r24000_1s, 9.8e-6 (there oneDNN cuts its sums by this machine's caches; Python here gives
-  // what we give).
-  constexpr double kFeatures = 1e-5;
-  // Measured 1.1e-5, in r24000_1s alone, from the acoustic side; the reference is 1.9e-5 from double
+  // Single precision through a few dozen layers. Measured: semantic side 1.7e-6. The acoustic side, and what
+  // is joined from both, depend on the processor (see audio_tokenizer_test.cpp): on the golden's equal bit
+  // for bit but for r24000_1s, 9.8e-6; on a Xeon with AMX 2.5e-5. The reference is 1.9e-5 from double
   // precision.
-  constexpr double kJoint = 2e-5;
+  constexpr double kFeatures = 1e-5;
+  constexpr double kAcoustic = 5e-5, kJoint = 5e-5;
   comparison.close(file, "hubert_mean_ds", values(features.semantic), kFeatures);
   for (std::size_t i = 0; i < features.hidden_states.size(); ++i) {
     comparison.close(file, "hubert_hidden_" + std::to_string(i), values(features.hidden_states[i]),
@@ -105,9 +104,9 @@ void compare_stages(Comparison& comparison, const SafetensorsFile& file, const C
   const bool twice = features.first_acoustic.defined();
   const at::Tensor first = twice ? features.first_acoustic : features.acoustic;
   EXPECT_EQ(file.contains("acoustic_features_repadded"), twice && file.contains("acoustic_features_first"));
-  comparison.close(file, "acoustic_features_first", values(first), kFeatures);
-  comparison.close(file, "acoustic_features_repadded", values(features.acoustic), kFeatures);
-  comparison.close(file, "acoustic_features_every_10th", every_10th_column(features.acoustic), kFeatures);
+  comparison.close(file, "acoustic_features_first", values(first), kAcoustic);
+  comparison.close(file, "acoustic_features_repadded", values(features.acoustic), kAcoustic);
+  comparison.close(file, "acoustic_features_every_10th", every_10th_column(features.acoustic), kAcoustic);
   comparison.close(file, "fc_prior", values(features.joint), kJoint);
   comparison.close(file, "fc_prior_every_10th",
                    values(features.joint.slice(0, 0, features.joint.size(0), 10)), kJoint);
