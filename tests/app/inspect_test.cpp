@@ -194,7 +194,7 @@ TEST_F(Inspect, CodesAndFeaturesAreThoseOfTheReference) {
     EXPECT_LE(relative_difference(load(file, "wave24" + n), load(want, "wav24k")), 1e-6) << names[i];
     EXPECT_LE(relative_difference(load(file, "wave16" + n), load(want, "wav16k")), 1e-6) << names[i];
     EXPECT_LE(relative_difference(load(file, "semantic" + n), load(want, "semantic")), 5e-6) << names[i];
-    EXPECT_LE(relative_difference(load(file, "acoustic" + n), load(want, "acoustic_enc")), 1e-5) << names[i];
+    EXPECT_LE(relative_difference(load(file, "acoustic" + n), load(want, "acoustic_enc")), 5e-5) << names[i];
     EXPECT_LE(relative_difference(load(file, "margin" + n), load(want, "margin")), 1e-3) << names[i];
   }
   const SafetensorsFile plain = inspect("codes", source);
