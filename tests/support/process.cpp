@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <cstring>
 #include <stdexcept>
 
 #include "higgs/base/hash.h"
@@ -48,7 +49,7 @@ Process::Process(const std::vector<std::string>& arguments, const Environment& c
   const int error = ::posix_spawnp(&pid_, words.at(0).c_str(), &actions, nullptr, pointers(words).data(),
                                    pointers(variables).data());
   ::posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) throw std::runtime_error(words[0] + ": cannot be started");
+  if (error != 0) throw std::runtime_error(words[0] + ": cannot be started: " + std::strerror(error));
 }
 
 Process::~Process() {
