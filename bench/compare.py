@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""Trains the same samples with higgs_train and with transformers + peft, in turns, and prints the ratios.
+
+    compare.py --program build/higgs_train --work DIR [--case NAME]... [--repeats 5] [--samples 48] [--out results.json]
+
+Each repeat runs both, one after the other, over one pass of the samples; the medians are compared, so that what else the
+machine does meets both alike. Tokens are real positions, without padding; the first step is left out; memory is the
+process's peak resident size.
+"""
+import argparse
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import time
+
+BENCH = pathlib.Path(__file__).resolve().parent
+SMALL = {"hidden": 256, "layers": 4, "heads": 4, "kv_heads": 2, "ffn": 704, "vocab": 128256}
+LAYER = {"hidden": 3072, "layers": 1, "heads": 24, "kv_heads": 8, "ffn": 8192, "vocab": 128256}
+LORA = {"lora_r": 16, "lora_alpha": 32, "lora_dropout": 0.05}
+
+
+class Case:
+    """What is trained: `ours` and `theirs` are flags of the two programs."""
+
+    def __init__(self, model, batch_size, ours=(), theirs=(), samples=None):
+        self.model, self.batch_size, self.samples = model, batch_size, samples
+        self.ours, self.theirs = list(ours), list(theirs)
+
+
+CASES = {
+    "text_and_audio": Case(SMALL, 2),
+    "audio_only": Case(SMALL, 2, ["--text_weight", "0"], ["--no-text-head"]),
+    "real_layer": Case(LAYER, 2, samples=8),
+}
+
+
+def run(command):
+    """Standard output of a process; ends the program when that fails."""
+    process = subprocess.run(command, capture_output=True, text=True)
+    if process.returncode != 0:
+        sys.exit(f"bench: {' '.join(command)} ended with {process.returncode}:\n{process.stderr[-2000:]}")
+    return process.stdout
+
+
+def run_ours(args, case, folder, data, steps):
+    output = folder / "ours"
+    command = [args.program, "train", "--train_manifest", data / "manifest.jsonl", "--base_ckpt", folder / "model",
+               "--output_dir", output, "--overwrite", "--val_split", "0", "--dtype", "fp32", "--device", "cpu",
+               "--batch_size", case.batch_size, "--grad_accum", 1, "--max_steps", steps, "--self_test", "off",
+               "--log_steps", 1000]
+    for flag, value in LORA.items():
+        command += [f"--{flag}", value]
+    run([str(word) for word in command + case.ours])
+    lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+    first, last = lines[0], lines[-1]
+    return {"tokens_per_second": (last["tokens"] - first["tokens"]) / (last["seconds"] - first["seconds"]),
+            "peak_bytes": last["memory_bytes"], "losses": [line["loss"] for line in lines]}
+
+
+def run_theirs(case, folder, data, steps):
+    command = [sys.executable, BENCH / "baseline/hf_peft_train.py", "--model", folder / "model", "--manifest", data,
+               "--dtype", "fp32", "--batch-size", case.batch_size, "--steps", steps]
+    for flag, value in LORA.items():
+        command += [f"--{flag.replace('_', '-')}", value]
+    summary = json.loads(run([str(word) for word in command + case.theirs]).splitlines()[-1])
+    return {"tokens_per_second": summary["tokens_per_s"], "peak_bytes": summary["peak_memory_bytes"],
+            "losses": summary["losses"], "padding": summary["pad_fraction"], "seconds": summary["seconds"]}
+
+
+def make_inputs(args, case, folder, data):
+    like = BENCH.parent / "tests/golden/hf/model"
+    if not (folder / "model/config.json").exists():
+        words = [str(word) for key, value in case.model.items() for word in (f"--{key}", value)]
+        run([sys.executable, str(BENCH / "baseline/make_model.py"), "--like", str(like), "--out",
+             str(folder / "model"), *words])
+    if not (data / "meta.json").exists():
+        run([sys.executable, str(BENCH / "baseline/make_bench_data.py"), "--out", str(data), "--tokenizer", str(like),
+             "--samples", str(case.samples or args.samples)])
+
+
+def compare(args, name):
+    case, folder = CASES[name], args.work / name
+    data = args.work / f"data-{case.samples or args.samples}"
+    make_inputs(args, case, folder, data)
+    steps = (case.samples or args.samples) // case.batch_size
+    ours, theirs = [], []
+    for i in range(args.repeats):
+        theirs.append(run_theirs(case, folder, data, steps))
+        ours.append(run_ours(args, case, folder, data, steps))
+        print(f"  {name} {i + 1}/{args.repeats}: {ours[-1]['tokens_per_second']:.0f} against "
+              f"{theirs[-1]['tokens_per_second']:.0f} tokens/s", file=sys.stderr, flush=True)
+
+    def median(runs, key):
+        return statistics.median(run[key] for run in runs)
+
+    result = {"case": name, "model": case.model, "batch_size": case.batch_size, "steps": steps,
+              "speed_ratio": median(ours, "tokens_per_second") / median(theirs, "tokens_per_second"),
+              "memory_ratio": median(ours, "peak_bytes") / median(theirs, "peak_bytes"), "ours": ours,
+              "theirs": theirs}
+    print(f"{name}: {median(ours, 'tokens_per_second'):.0f} tokens/s against "
+          f"{median(theirs, 'tokens_per_second'):.0f} = {result['speed_ratio']:.2f}x; peak memory "
+          f"{median(ours, 'peak_bytes') / 2**30:.2f} GiB against {median(theirs, 'peak_bytes') / 2**30:.2f} = "
+          f"{result['memory_ratio']:.2f}x", flush=True)
+    return result
+
+
+def machine():
+    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "")
+    versions = run([sys.executable, "-c", "import torch, transformers, peft; "
+                    "print(torch.__version__, transformers.__version__, peft.__version__)"]).split()
+    commit = subprocess.run(["git", "-C", str(BENCH), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return {"cpu": cpu, "cores": os.cpu_count(), "threads": os.environ.get("OMP_NUM_THREADS"),
+            "system": platform.platform(), **dict(zip(("torch", "transformers", "peft"), versions)),
+            "commit": commit.stdout.strip(), "date": time.strftime("%Y-%m-%d", time.gmtime())}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", type=pathlib.Path, required=True)
+    parser.add_argument("--work", type=pathlib.Path, required=True)
+    parser.add_argument("--case", action="append", choices=CASES)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--samples", type=int, default=48)
+    parser.add_argument("--out", type=pathlib.Path)
+    args = parser.parse_args()
+    results = {"machine": machine(), "cases": [compare(args, name) for name in args.case or CASES]}
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
