@@ -113,8 +113,10 @@ TEST_F(MpirunTest, TwoJobsShareAMachine) {
            train(output, "6");
   };
   Process first(start("first"), environment()), second(start("second"), environment());
-  EXPECT_EQ(first.wait().exit_code, 0);
-  EXPECT_EQ(second.wait().exit_code, 0);
+  for (Process* job : {&first, &second}) {
+    const ProcessResult result = job->wait();
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+  }
   expect_same_run("first", metrics("second"));
 }
 
