@@ -25,7 +25,8 @@ std::optional<PromptFile> read_prompt_file(const fs::path& adapter_folder) {
   const JsonObject fields(document, path.string());
   PromptFile prompt{fields.string("system_text", ""), fields.number("seconds_per_text_token", 0.0)};
   if (!(prompt.seconds_per_text_token >= 0.0 && prompt.seconds_per_text_token <= kMostSeconds)) {
-    throw UserError(path.string() + ": key 'seconds_per_text_token' must be 0 to 10");
+    throw UserError(path.string() + ": key 'seconds_per_text_token' must be 0 to " +
+                    std::to_string(static_cast<int>(kMostSeconds)));
   }
   return prompt;
 }

@@ -47,7 +47,8 @@ void add_samples(Sums& sums, HiggsModel& model, const Dataset& dataset, std::spa
   if (fits) return;
   if (samples.size() == 1) {
     throw RunError("out of memory with one held-out sample (" +
-                   dataset.sample(static_cast<std::size_t>(samples[0])).where + "); leave it out");
+                   dataset.sample(static_cast<std::size_t>(samples[0])).where +
+                   "); leave out samples as long as that: --max_tokens, --on_too_long skip");
   }
   release_cached_memory(model.device());
   const std::size_t half = samples.size() / 2;
