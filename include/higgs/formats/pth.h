@@ -24,7 +24,7 @@ inline constexpr int kMaxDepth = 8;                  // dicts and lists within o
 inline constexpr std::size_t kMaxVisits = 1u << 20;  // values on the way to all tensors
 inline constexpr std::size_t kMaxKey = 512;          // bytes
 inline constexpr std::size_t kMaxNames = 64u << 20;  // bytes of all tensors' names
-inline constexpr std::uint64_t kMaxCopies = 4;       // bytes copied, as a multiple of the file's
+inline constexpr std::uint64_t kMaxCopies = 4;       // bytes of all tensors, as a multiple of the file's
 }  // namespace pth
 
 class PthFile {
