@@ -4,6 +4,8 @@
 #include <ATen/ops/conv1d.h>
 #include <ATen/ops/conv_transpose1d.h>
 
+#include "higgs/kernels/snake.h"
+
 namespace higgs::codec {
 namespace {
 
@@ -34,8 +36,7 @@ Snake::Snake(WeightMap& weights, const std::string& prefix, std::int64_t width)
     : alpha_(weights.take(prefix + ".alpha", {1, width, 1})), reciprocal_((alpha_ + 1e-9).reciprocal()) {}
 
 at::Tensor Snake::operator()(const at::Tensor& x) const {
-  at::Tensor y = x * alpha_;  // the one temporary; the rest works in it
-  return y.sin_().square_().mul_(reciprocal_).add_(x);
+  return snake(x, alpha_, reciprocal_);
 }
 
 DacResidualUnit::DacResidualUnit(WeightMap& weights, const std::string& prefix, std::int64_t width,

@@ -1,70 +1,30 @@
-// CPU twin of dropout.cu, and the differentiable operator over both.
 #include "higgs/kernels/dropout.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty_like.h>
-#include <c10/core/DeviceGuard.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "higgs/base/error.h"
-#include "higgs/kernels/philox.h"
+#include <algorithm>
+#include <cmath>
+
+#include "call.h"
 
 namespace higgs {
-namespace kernels {
-
-std::uint32_t dropout_threshold(double p) {
-  return static_cast<std::uint32_t>(p * 4294967296.0);
-}
-
-void dropout_cpu(const float* in, float* out, std::int64_t num_rows, std::int64_t num_features, double p,
-                 std::uint64_t key, const std::int32_t* sample, const std::int32_t* position) {
-  const std::uint32_t threshold = dropout_threshold(p);
-  const float scale = static_cast<float>(1.0 / (1.0 - p));
-  at::parallel_for(0, num_rows, 64, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) {
-      const float* x = in + row * num_features;
-      float* y = out + row * num_features;
-      for (std::int64_t feature = 0; feature < num_features; feature += 4) {
-        const Philox4 words =
-            philox4x32({{static_cast<std::uint32_t>(feature / 4), static_cast<std::uint32_t>(position[row]),
-                         static_cast<std::uint32_t>(sample[row]), 0u}},
-                       key);
-        const std::int64_t lanes = std::min<std::int64_t>(4, num_features - feature);
-        for (std::int64_t lane = 0; lane < lanes; ++lane) {
-          y[feature + lane] = words.word[lane] < threshold ? 0.0f : x[feature + lane] * scale;
-        }
-      }
-    }
-  });
-}
-
-}  // namespace kernels
-
 namespace {
 
-at::Tensor apply_mask(const at::Tensor& x, double p, std::uint64_t key, const RowIndex& rows) {
-  HIGGS_ASSERT(x.dim() == 2 && x.scalar_type() == at::kFloat && rows.sample.numel() == x.size(0));
-  const at::Tensor in = x.contiguous();
-  at::Tensor out = at::empty_like(in);
-  const auto* sample = rows.sample.const_data_ptr<std::int32_t>();
-  const auto* position = rows.position.const_data_ptr<std::int32_t>();
-  if (in.is_cuda()) {
-#if defined(HIGGS_HAS_NVCC)
-    // The kernel goes to the current device's legacy default stream, which is PyTorch's current one: no other
-    // is ever made current here.
-    const c10::DeviceGuard guard(in.device());
-    const int status = kernels::dropout_cuda(in.const_data_ptr<float>(), out.mutable_data_ptr<float>(),
-                                             in.size(0), in.size(1), p, key, sample, position, nullptr);
-    TORCH_CHECK(status == 0, "dropout kernel failed, CUDA error ", status);
-#else
-    throw RunError(
-        "this build has no CUDA kernels; build with nvcc, or train with --lora_dropout 0 or --device cpu");
-#endif
-  } else {
-    kernels::dropout_cpu(in.const_data_ptr<float>(), out.mutable_data_ptr<float>(), in.size(0), in.size(1), p,
-                         key, sample, position);
-  }
-  return out;
+kernels::DropoutArgs dropout_args(const at::Tensor& x, double p, std::uint64_t key, const RowIndex& rows) {
+  HIGGS_ASSERT(p >= 0.0 && p < 1.0);
+  HIGGS_ASSERT(x.dim() == 2 && x.is_contiguous() && x.scalar_type() == at::kFloat);
+  HIGGS_ASSERT(rows.sample.numel() == x.size(0) && rows.position.numel() == x.size(0));
+  kernels::DropoutArgs args{};
+  args.num_rows = x.size(0);
+  args.num_features = x.size(1);
+  args.threshold = static_cast<std::uint32_t>(std::clamp<long>(std::lround(p * 65536.0), 0, 65535));
+  args.scale = 65536.0f / static_cast<float>(65536u - args.threshold);
+  args.key = key;
+  args.sample = rows.sample.const_data_ptr<std::int32_t>();
+  args.position = rows.position.const_data_ptr<std::int32_t>();
+  args.in = x.const_data_ptr<float>();
+  return args;
 }
 
 class DropoutFunction : public torch::autograd::Function<DropoutFunction> {
@@ -74,7 +34,7 @@ class DropoutFunction : public torch::autograd::Function<DropoutFunction> {
     context->saved_data["p"] = p;
     context->saved_data["key"] = key;
     context->save_for_backward({sample, position});
-    return apply_mask(x, p, static_cast<std::uint64_t>(key), {sample, position});
+    return dropped(x.contiguous(), p, static_cast<std::uint64_t>(key), {sample, position});
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
@@ -82,16 +42,31 @@ class DropoutFunction : public torch::autograd::Function<DropoutFunction> {
     const auto saved = context->get_saved_variables();
     const auto key = static_cast<std::uint64_t>(context->saved_data["key"].toInt());
     const double p = context->saved_data["p"].toDouble();
-    return {apply_mask(grad_outputs[0], p, key, {saved[0], saved[1]}), {}, {}, {}, {}};
+    return {dropped(grad_outputs[0].contiguous(), p, key, {saved[0], saved[1]}), {}, {}, {}, {}};
   }
 };
 
 }  // namespace
 
 at::Tensor dropout(const at::Tensor& x, double p, std::uint64_t key, const RowIndex& rows) {
-  HIGGS_ASSERT(p >= 0.0 && p < 1.0);
   if (p == 0.0) return x;
   return DropoutFunction::apply(x, p, static_cast<std::int64_t>(key), rows.sample, rows.position);
+}
+
+at::Tensor dropped(const at::Tensor& x, double p, std::uint64_t key, const RowIndex& rows) {
+  kernels::DropoutArgs args = dropout_args(x, p, key, rows);
+  at::Tensor out = at::empty_like(x);
+  args.out = out.mutable_data_ptr<float>();
+  HIGGS_CALL(x, dropout, args);
+  return out;
+}
+
+void add_dropped_(at::Tensor& sum, const at::Tensor& x, double p, std::uint64_t key, const RowIndex& rows) {
+  kernels::DropoutArgs args = dropout_args(x, p, key, rows);
+  HIGGS_ASSERT(sum.sizes() == x.sizes());
+  args.bf16 = kernels::is_bf16(sum);
+  args.sum = sum.mutable_data_ptr();
+  HIGGS_CALL(x, dropout, args);
 }
 
 }  // namespace higgs

@@ -1,48 +1,45 @@
-// CUDA twin of dropout.cpp: one thread per four features.
-#include <cuda_runtime.h>
-
-#include <cstdint>
-
+// CUDA twin of dropout_cpu.cpp: a thread for the eight features of a counter.
+#include "device.cuh"
 #include "higgs/kernels/philox.h"
 
 namespace higgs {
 namespace kernels {
 namespace {
 
-__global__ void dropout_kernel(const float* in, float* out, std::int64_t num_rows, std::int64_t num_features,
-                               std::int64_t quads_per_row, std::uint32_t threshold, float scale,
-                               std::uint64_t key, const std::int32_t* sample, const std::int32_t* position) {
-  const std::int64_t stride = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
-  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-       i < num_rows * quads_per_row; i += stride) {
-    const std::int64_t row = i / quads_per_row;
-    const std::int64_t quad = i % quads_per_row;
+template <typename T>
+__global__ void __launch_bounds__(kThreads) dropout(DropoutArgs a) {
+  const std::int64_t counters = (a.num_features + 7) / 8, count = a.num_rows * counters;
+  for (std::int64_t i = first_item(); i < count; i += item_stride()) {
+    const std::int64_t row = i / counters, counter = i % counters;
     const Philox4 words =
-        philox4x32({{static_cast<std::uint32_t>(quad), static_cast<std::uint32_t>(position[row]),
-                     static_cast<std::uint32_t>(sample[row]), 0u}},
-                   key);
-    const std::int64_t first = row * num_features + quad * 4;
-    for (int lane = 0; lane < 4 && quad * 4 + lane < num_features; ++lane) {
-      out[first + lane] = words.word[lane] < threshold ? 0.0f : in[first + lane] * scale;
+        philox4x32({{static_cast<std::uint32_t>(counter), static_cast<std::uint32_t>(a.position[row]),
+                     static_cast<std::uint32_t>(a.sample[row]), 0u}},
+                   a.key);
+    const std::int64_t first = row * a.num_features + counter * 8;
+    for (int j = 0; j < 8 && counter * 8 + j < a.num_features; ++j) {
+      const std::uint32_t bits = (words.word[j / 2] >> (j % 2 * 16)) & 0xFFFFu;
+      const float value = bits < a.threshold ? 0.0f : a.in[first + j] * a.scale;
+      if (a.sum == nullptr) {
+        a.out[first + j] = value;
+      } else {
+        T& sum = static_cast<T*>(a.sum)[first + j];
+        sum = narrow<T>(widen(sum) + rounded<T>(value));
+      }
     }
   }
 }
 
 }  // namespace
 
-std::uint32_t dropout_threshold(double p);
-
-int dropout_cuda(const float* in, float* out, std::int64_t num_rows, std::int64_t num_features, double p,
-                 std::uint64_t key, const std::int32_t* sample, const std::int32_t* position, void* stream) {
-  const std::int64_t quads_per_row = (num_features + 3) / 4;
-  const std::int64_t work = num_rows * quads_per_row;
+int dropout_cuda(const DropoutArgs& a, void* stream) {
+  const std::int64_t work = a.num_rows * ((a.num_features + 7) / 8);
   if (work == 0) return 0;
-  constexpr int kThreads = 256;
-  const std::int64_t wanted = (work + kThreads - 1) / kThreads;
-  const int blocks = static_cast<int>(wanted < 65535 ? wanted : 65535);
-  dropout_kernel<<<blocks, kThreads, 0, static_cast<cudaStream_t>(stream)>>>(
-      in, out, num_rows, num_features, quads_per_row, dropout_threshold(p),
-      static_cast<float>(1.0 / (1.0 - p)), key, sample, position);
+  const auto on = static_cast<cudaStream_t>(stream);
+  if (a.bf16) {
+    dropout<__nv_bfloat16><<<blocks_for(work), kThreads, 0, on>>>(a);
+  } else {
+    dropout<float><<<blocks_for(work), kThreads, 0, on>>>(a);
+  }
   return static_cast<int>(cudaGetLastError());
 }
 

@@ -15,20 +15,14 @@ struct RowIndex {
   at::Tensor position;  // int32 [N]: position inside the sample
 };
 
-// x: float32 [N, D], contiguous. Each value is kept with probability 1 - p and then scaled by 1 / (1 - p); it
-// is dropped when the Philox word of counter (feature / 4, position, sample, 0), lane feature % 4, is below p
-// * 2^32. `key` = mix of seed, optimizer step and module. Differentiable in x.
+// x: float32 [N, D], contiguous. With q = p rounded to a multiple of 2^-16, each value is kept with
+// probability 1 - q and then scaled by 1 / (1 - q). It is dropped when its 16 random bits are below q * 2^16:
+// those of the Philox words of counter (feature / 8, position, sample, 0), word feature % 8 / 2, the low half
+// for an even feature. `key` = mix of seed, optimizer step and module. Differentiable in x.
 at::Tensor dropout(const at::Tensor& x, double p, std::uint64_t key, const RowIndex& rows);
 
-namespace kernels {
-// Threshold below which a word means "dropped".
-std::uint32_t dropout_threshold(double p);
-// in, out: [num_rows, num_features]; may be the same buffer.
-void dropout_cpu(const float* in, float* out, std::int64_t num_rows, std::int64_t num_features, double p,
-                 std::uint64_t key, const std::int32_t* sample, const std::int32_t* position);
-// The same on device pointers, on `stream` (a cudaStream_t). Returns a cudaError_t. There only when nvcc was.
-int dropout_cuda(const float* in, float* out, std::int64_t num_rows, std::int64_t num_features, double p,
-                 std::uint64_t key, const std::int32_t* sample, const std::int32_t* position, void* stream);
-}  // namespace kernels
+// The same without autograd, and added to `sum` (float32 or bfloat16 [N, D]).
+at::Tensor dropped(const at::Tensor& x, double p, std::uint64_t key, const RowIndex& rows);
+void add_dropped_(at::Tensor& sum, const at::Tensor& x, double p, std::uint64_t key, const RowIndex& rows);
 
 }  // namespace higgs
