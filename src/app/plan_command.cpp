@@ -14,7 +14,7 @@ namespace {
 
 struct PlanCommand {
   std::string base_ckpt, dtype = "bf16";
-  std::int64_t batch_size = 2, lora_r = 16, sample_tokens = 500, text_tokens = 4;
+  std::int64_t batch_size = 2, lora_r = 16, sample_tokens = 500, text_tokens = 4, prompt_tokens = 0;
   double lora_dropout = 0.05, device_memory_gb = 0.0;
   bool json = false;
 
@@ -24,7 +24,9 @@ struct PlanCommand {
     t.add("dtype", dtype, "of the base and its activations").choose({"bf16", "fp32"});
     t.add("batch_size", batch_size, "samples per micro-batch").range(1);
     t.add("sample_tokens", sample_tokens, "tokens of a sample, audio frames included (25 a second)").range(1);
-    t.add("text_tokens", text_tokens, "of them: supervised text tokens; the frames are what is left")
+    t.add("text_tokens", text_tokens, "of them: supervised text tokens").range(0);
+    t.add("prompt_tokens", prompt_tokens,
+          "of them: text and frames that nothing is learnt from; what is left are supervised frames")
         .range(0);
     t.add("lora_r", lora_r, "rank of the adapter").range(1, 4096);
     t.add("lora_dropout", lora_dropout, "share of each module's inputs dropped").range(0.0, 0.99);
@@ -42,8 +44,10 @@ PlanOptions plan_options(const PlanCommand& command) {
   options.r = command.lora_r;
   options.dropout = command.lora_dropout > 0.0;
   options.rows = command.batch_size * command.sample_tokens;
-  options.text_rows = command.batch_size * std::min(command.text_tokens, command.sample_tokens);
-  options.audio_rows = options.rows - options.text_rows;
+  const std::int64_t text = std::min(command.text_tokens, command.sample_tokens);
+  const std::int64_t prompt = std::min(command.prompt_tokens, command.sample_tokens - text);
+  options.text_rows = command.batch_size * text;
+  options.audio_rows = command.batch_size * (command.sample_tokens - text - prompt);
   return options;
 }
 

@@ -69,6 +69,9 @@ FlagTable TrainOptions::table() {
   t.add("self_test", self_test,
         "before the first step, compare generation's logits with training's; stop where they differ")
       .choose({"on", "off"});
+  t.add("reference_path", reference_path,
+        "compute layers and losses as plain compositions of LibTorch's operators: slower, the same within "
+        "rounding");
   t.add("comm_timeout", comm_timeout,
         "seconds without progress of a rank that others wait for, until the job ends; also the time to join")
       .range(1);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "higgs/base/error.h"
 
@@ -147,6 +148,30 @@ class Packer {
                           audio_labels_.end());
   }
 
+  void add_target_rows(PackedBatch& packed) const {
+    std::vector<std::int64_t> rows;
+    std::set_union(text_target_rows_.begin(), text_target_rows_.end(), audio_target_rows_.begin(),
+                   audio_target_rows_.end(), std::back_inserter(rows));
+    const auto slots = [&](const std::vector<std::int64_t>& of) {
+      std::vector<std::int64_t> found;
+      for (const std::int64_t row : of) {
+        found.push_back(std::lower_bound(rows.begin(), rows.end(), row) - rows.begin());
+      }
+      return found;
+    };
+    std::vector<std::int64_t> text, audio;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const auto kind = static_cast<RowKind>(kind_[static_cast<std::size_t>(rows[i])]);
+      const bool is_audio = kind == RowKind::kAudioIn || kind == RowKind::kAudioOut;
+      (is_audio ? audio : text).push_back(static_cast<std::int64_t>(i));
+    }
+    packed.target_rows = column(rows);
+    packed.target_text = column(text);
+    packed.target_audio = column(audio);
+    packed.text_target_slots = column(slots(text_target_rows_));
+    packed.audio_target_slots = column(slots(audio_target_rows_));
+  }
+
   PackedBatch build() const {
     const std::int64_t C = options_.num_codebooks;
     const auto count = [](const auto& values) { return static_cast<std::int64_t>(values.size()); };
@@ -154,6 +179,7 @@ class Packer {
     packed.num_rows = num_rows();
     packed.cu_seqlens = cu_seqlens_;
     packed.text_cu_seqlens = text_cu_seqlens_;
+    packed.cu_seqlens_int32 = column(cu_seqlens_).to(at::kInt);
     packed.text_rows = column(text_rows_);
     packed.text_ids = column(text_ids_);
     packed.audio_rows = column(audio_rows_);
@@ -171,6 +197,7 @@ class Packer {
     packed.text_targets = column(text_targets_);
     packed.audio_target_rows = column(audio_target_rows_);
     packed.audio_targets = tensor_of(audio_targets_, {count(audio_target_rows_), C});
+    add_target_rows(packed);
     packed.num_text_targets = count(text_targets_);
     packed.num_audio_targets = num_audio_targets_;
     if (batch_.audio_features && next_chunk_ > 0) {
@@ -225,6 +252,12 @@ void for_each_tensor(Batch& batch, const Visit& visit) {
                        &batch.text_targets,
                        &batch.audio_target_rows,
                        &batch.audio_targets,
+                       &batch.cu_seqlens_int32,
+                       &batch.target_rows,
+                       &batch.target_text,
+                       &batch.target_audio,
+                       &batch.text_target_slots,
+                       &batch.audio_target_slots,
                        &batch.audio_features,
                        &batch.features_valid,
                        &batch.feature_slots,

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "higgs/base/error.h"
+#include "higgs/kernels/device.h"
 #include "higgs/model/audio_tower.h"
 #include "higgs/model/layers.h"
 
@@ -40,6 +41,19 @@ HiggsModel::HiggsModel(const fs::path& folder, at::ScalarType dtype, at::Device 
       at::arange(config_.num_codebooks, at::TensorOptions(at::kLong).device(device)) * config_.codebook_rows;
 }
 
+namespace {
+
+RowIndex rows_of(const RowIndex& index, const at::Tensor& rows) {
+  return {index.sample.index_select(0, rows), index.position.index_select(0, rows)};
+}
+
+// On a GPU the fused attention is LibTorch's flash kernel, which knows no float32.
+bool can_fuse(at::Device device, at::ScalarType dtype) {
+  return device.is_cpu() || (has_cuda_kernels() && dtype == at::kBFloat16);
+}
+
+}  // namespace
+
 ForwardContext HiggsModel::make_context(const PackedBatch& batch, const ForwardOptions& options) const {
   ForwardContext context;
   context.all.rope = rope_table(rope_frequencies_, batch.positions, options.wide ? at::kFloat : dtype_);
@@ -50,20 +64,27 @@ ForwardContext HiggsModel::make_context(const PackedBatch& batch, const ForwardO
                          context.all.rope.sin.index_select(0, batch.text_rows)};
     context.text.cu_seqlens = batch.text_cu_seqlens;
   }
+  context.all.cu_seqlens_int32 = batch.cu_seqlens_int32;
   context.is_audio = batch.is_audio;
-  context.text_rows = batch.text_rows;
-  context.audio_rows = batch.audio_rows;
+  context.fused = !reference_path_ && can_fuse(device_, options.wide ? at::kFloat : dtype_);
+  context.rows.text = batch.text_rows;
+  context.rows.audio = batch.audio_rows;
   const at::Tensor order = at::cat({batch.text_rows, batch.audio_rows});
   context.merge_rows = at::empty_like(order).scatter_(0, order, at::arange(order.numel(), order.options()));
   context.dropout_p = options.dropout_p;
   context.dropout_key = options.dropout_key;
   if (options.dropout_p > 0.0) {
-    const auto rows_of = [&](const at::Tensor& rows) {
-      return RowIndex{batch.index.sample.index_select(0, rows), batch.index.position.index_select(0, rows)};
-    };
-    context.all.index = batch.index;
-    context.text_index = context.text.index = rows_of(batch.text_rows);
-    context.audio_index = rows_of(batch.audio_rows);
+    context.all.index = context.rows.index = batch.index;
+    context.rows.text_index = context.text.index = rows_of(batch.index, batch.text_rows);
+    context.rows.audio_index = rows_of(batch.index, batch.audio_rows);
+  }
+  context.last = context.rows;
+  if (!options.only_targets) return context;
+  context.last = {batch.target_rows, batch.target_text, batch.target_audio, {}, {}, {}};
+  if (options.dropout_p > 0.0) {
+    context.last.index = rows_of(batch.index, batch.target_rows);
+    context.last.text_index = rows_of(context.last.index, batch.target_text);
+    context.last.audio_index = rows_of(context.last.index, batch.target_audio);
   }
   return context;
 }

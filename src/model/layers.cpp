@@ -100,18 +100,22 @@ DecoderLayer::DecoderLayer(const ModelConfig& config, LayerForm form, const std:
   self_attn_ =
       register_module("self_attn", std::make_shared<Attention>(config, path + ".self_attn", weights));
   mlp_ = register_module("mlp", std::make_shared<Mlp>(config, path + ".mlp", weights));
-  if (form_ != LayerForm::kDualFfn) return;
-  audio_input_layernorm_ = norm("audio_input_layernorm");
-  audio_post_attention_layernorm_ = norm("audio_post_attention_layernorm");
-  audio_mlp_ = register_module("audio_mlp", std::make_shared<Mlp>(config, path + ".audio_mlp", weights));
+  if (form_ == LayerForm::kDualFfn) {
+    audio_input_layernorm_ = norm("audio_input_layernorm");
+    audio_post_attention_layernorm_ = norm("audio_post_attention_layernorm");
+    audio_mlp_ = register_module("audio_mlp", std::make_shared<Mlp>(config, path + ".audio_mlp", weights));
+  }
+  for (const auto& module : modules(/*include_self=*/false)) {
+    if (const auto* linear = dynamic_cast<const LoraLinear*>(module.get())) linears_.push_back(linear);
+  }
 }
 
 at::Tensor DecoderLayer::forward(const at::Tensor& x, const ForwardContext& context, KvCache* cache) {
   if (form_ == LayerForm::kDualFfn) return forward_dual(x, context, cache);
   if (form_ == LayerForm::kTextFfn) return forward_as_text(x, context, context.all, cache);
-  if (context.text_rows.numel() == 0) return x;
-  const at::Tensor text = x.index_select(0, context.text_rows);
-  return x.index_copy(0, context.text_rows, forward_as_text(text, context, context.text, cache));
+  if (context.rows.text.numel() == 0) return x;
+  const at::Tensor text = x.index_select(0, context.rows.text);
+  return x.index_copy(0, context.rows.text, forward_as_text(text, context, context.text, cache));
 }
 
 at::Tensor DecoderLayer::forward_as_text(const at::Tensor& x, const ForwardContext& context,
@@ -129,11 +133,11 @@ at::Tensor DecoderLayer::forward_dual(const at::Tensor& x, const ForwardContext&
       x + self_attn_->forward(normed, context.all, context.dropout(context.all.index), cache);
 
   const at::Tensor text =
-      mlp_->forward(post_attention_layernorm_->forward(h.index_select(0, context.text_rows)),
-                    context.dropout(context.text_index));
+      mlp_->forward(post_attention_layernorm_->forward(h.index_select(0, context.rows.text)),
+                    context.dropout(context.rows.text_index));
   const at::Tensor audio =
-      audio_mlp_->forward(audio_post_attention_layernorm_->forward(h.index_select(0, context.audio_rows)),
-                          context.dropout(context.audio_index));
+      audio_mlp_->forward(audio_post_attention_layernorm_->forward(h.index_select(0, context.rows.audio)),
+                          context.dropout(context.rows.audio_index));
   return h + at::cat({text, audio}).index_select(0, context.merge_rows);
 }
 
@@ -150,10 +154,20 @@ Decoder::Decoder(const ModelConfig& config, WeightSource& weights) {
 at::Tensor Decoder::forward(at::Tensor x, const ForwardContext& context, std::vector<KvCache>* caches,
                             std::vector<at::Tensor>* layer_outputs) {
   HIGGS_ASSERT(caches == nullptr || caches->size() == layers_.size());
+  bool all_rows = true;  // whether x holds them still
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    x = layers_[i]->forward(x, context, caches != nullptr ? &(*caches)[i] : nullptr);
+    DecoderLayer& layer = *layers_[i];
+    KvCache* cache = caches != nullptr ? &(*caches)[i] : nullptr;
+    if (context.fused && layer.can_fuse()) {
+      const bool last = i + 1 == layers_.size();
+      all_rows = !last;
+      x = layer.forward_fused(x, context, last ? context.last : context.rows, cache);
+    } else {
+      x = layer.forward(x, context, cache);
+    }
     if (layer_outputs != nullptr) layer_outputs->push_back(x);
   }
+  if (all_rows && context.last.rows.defined()) x = x.index_select(0, context.last.rows);
   return norm_->forward(x);
 }
 

@@ -23,11 +23,13 @@ struct Sums {
 };
 
 void add(Sums& sums, HiggsModel& model, const PackedBatch& batch, bool text_loss) {
-  const at::Tensor hidden = model.forward(batch);
-  const LossSums losses = loss_sums(model, batch, hidden, text_loss);
-  const at::Tensor logits = model.audio_logits(hidden.index_select(0, batch.audio_target_rows));
-  const at::Tensor correct = logits.argmax(-1).eq(batch.audio_targets).sum(0).to(at::kCPU);
-  sums.losses.add(losses);
+  ForwardOptions forward;
+  forward.only_targets = true;
+  const BatchLoss loss = batch_loss(model, batch, model.forward(batch, forward),
+                                    loss_weights(sums.counts, {}, model.device()), text_loss);
+  const at::Tensor correct =
+      loss.correct.to(at::kCPU);  // waits for the device: memory that runs out shows here
+  sums.losses.add(loss.sums);
   sums.counts.add(batch);
   sums.correct.add_(correct);
 }

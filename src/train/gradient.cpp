@@ -57,20 +57,21 @@ void GradientComputer::run_all(std::int64_t step, const std::vector<LoadedBatch>
   ForwardOptions forward;
   forward.dropout_p = adapter_.config().lora_dropout;
   forward.dropout_key = mix_key(options_.seed, static_cast<std::uint64_t>(step));
+  forward.only_targets = true;
+  const LossWeights weights = loss_weights(counts, options_.objective, model_.device());
   adapter_.grads().zero_();
   for (at_work_ = 0; at_work_ < batches.size(); ++at_work_) {
     ranks_.at(step + 1, "forward and backward");
-    forward_backward(batches[at_work_], counts, forward, losses);
+    forward_backward(batches[at_work_].packed, weights, forward, losses);
   }
 }
 
-void GradientComputer::forward_backward(const LoadedBatch& batch, const TargetCounts& counts,
+void GradientComputer::forward_backward(const PackedBatch& batch, const LossWeights& weights,
                                         const ForwardOptions& forward, LossMeter& losses) {
-  const LossSums sums =
-      loss_sums(model_, batch.packed, model_.forward(batch.packed, forward), options_.text_loss);
-  const at::Tensor loss = total_loss(sums, counts, options_.objective);
-  if (loss.requires_grad()) loss.backward();
-  losses.add(sums);
+  const BatchLoss loss =
+      batch_loss(model_, batch, model_.forward(batch, forward), weights, options_.text_loss);
+  if (loss.total.requires_grad()) loss.total.backward();
+  losses.add(loss.sums);
 }
 
 void GradientComputer::split(std::int64_t step, std::vector<LoadedBatch>& batches, std::size_t at) {

@@ -9,6 +9,8 @@
 #include <algorithm>
 
 #include "higgs/base/error.h"
+#include "higgs/model/lora_linear.h"
+#include "higgs/train/head_loss.h"
 
 namespace higgs {
 namespace {
@@ -63,16 +65,37 @@ LossSums loss_sums(const HiggsModel& model, const PackedBatch& batch, const at::
   return sums;
 }
 
-at::Tensor total_loss(const LossSums& sums, const TargetCounts& counts, const ObjectiveOptions& options) {
-  std::vector<float> factors;
+LossWeights loss_weights(const TargetCounts& counts, const ObjectiveOptions& options, at::Device device) {
+  std::vector<float> factors = {static_cast<float>(options.text_weight * inverse(counts.text))};
   const double reduction = codebook_factor(counts.audio.size(), options);
   for (const std::int64_t count : counts.audio) {
     factors.push_back(static_cast<float>(options.audio_weight * reduction * inverse(count)));
   }
   at::Tensor weights = at::tensor(factors);
   // From pinned memory, or the copy would wait for all that the device has to do.
-  if (sums.audio.is_cuda()) weights = weights.pin_memory().to(sums.audio.device(), /*non_blocking=*/true);
-  return sums.text * (options.text_weight * inverse(counts.text)) + (sums.audio * weights).sum();
+  if (device.is_cuda()) weights = weights.pin_memory().to(device, /*non_blocking=*/true);
+  return {weights.narrow(0, 0, 1), weights.narrow(0, 1, weights.numel() - 1)};
+}
+
+at::Tensor total_loss(const LossSums& sums, const TargetCounts& counts, const ObjectiveOptions& options) {
+  const LossWeights weights = loss_weights(counts, options, sums.audio.device());
+  return sums.text * weights.text.squeeze(0) + sums.audio.dot(weights.audio);
+}
+
+BatchLoss batch_loss(const HiggsModel& model, const PackedBatch& batch, const at::Tensor& hidden,
+                     const LossWeights& weights, bool with_text) {
+  const auto heads = model.heads();  // audio, then text where there is one
+  HeadLoss audio = head_loss(hidden.index_select(0, batch.audio_target_slots), *heads[0], batch.audio_targets,
+                             weights.audio, model.reference_path());
+  BatchLoss loss{audio.total, {at::zeros({}, audio.sums.options()), audio.sums}, audio.correct};
+  if (with_text && batch.num_text_targets > 0) {
+    HIGGS_ASSERT(heads.size() == 2);
+    const HeadLoss text = head_loss(hidden.index_select(0, batch.text_target_slots), *heads[1],
+                                    batch.text_targets.unsqueeze(1), weights.text, model.reference_path());
+    loss.total = loss.total + text.total;
+    loss.sums.text = text.sums.squeeze(0);
+  }
+  return loss;
 }
 
 LossMeter::LossMeter(std::int64_t num_codebooks, at::Device device)

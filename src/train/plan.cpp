@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "higgs/train/head_loss.h"
+
 namespace higgs {
 namespace {
 
@@ -10,9 +12,10 @@ struct Widths {
   explicit Widths(const ModelConfig& config)
       : D(config.hidden_size),
         F(config.intermediate_size),
+        H(config.num_heads),
         Q(config.num_heads * config.head_dim),
         KV(config.num_kv_heads * config.head_dim) {}
-  std::int64_t D, F, Q, KV;  // Q = H * E, KV = G * E
+  std::int64_t D, F, H, Q, KV;  // Q = H * E, KV = G * E
 };
 
 struct Map {
@@ -25,16 +28,22 @@ std::array<Map, 3> ffn_maps(const Widths& w) {
   return {{{w.D, w.F}, {w.D, w.F}, {w.F, w.D}}};
 }
 
-// Bytes that one row of one layer keeps for the backward pass; `b` is the size of an activation. What stands
-// in the comment is what autograd saves there (model/layers.cpp, model/lora_linear.cpp).
-std::int64_t kept_per_row(const Widths& w, std::int64_t b, const PlanOptions& options) {
-  // Without dropout the input of A is the float32 activation itself, which its neighbour keeps already.
-  const bool own_copies = options.dropout || options.dtype != at::kFloat;
-  std::int64_t bytes = 2 * 4 * w.D + b * w.D;  // both norms: x in float32; the first one's weight, row by row
-  bytes += b * (2 * w.Q + 2 * w.KV);           // attention: q, k, v, output
-  bytes += 3 * b * w.F;                        // gate, silu(gate), up
-  bytes += 7 * 4 * options.r;                  // A x of every module
-  if (own_copies) bytes += 4 * (3 * w.D + w.Q + 2 * w.D + w.F);  // each module's input to A
+// Bytes that a row keeps for the backward pass (model/fused_layer.h) in the two halves of a layer; `b` is the
+// size of an activation.
+std::int64_t kept_by_attention(const Widths& w, std::int64_t b, std::int64_t r) {
+  // The residual, q, the attention's output, k, v; A x of four modules, log-sums, the norm.
+  return b * (w.D + 2 * w.Q + 2 * w.KV) + 4 * (4 * r + w.H + 1);
+}
+std::int64_t kept_by_ffn(const Widths& w, std::int64_t b, std::int64_t r) {
+  return b * (w.D + 2 * w.F) + 4 * (3 * r + 1);  // the residual, gate, up; A x of three modules, the norm
+}
+
+// What a row takes beside that while its FFN goes backward, where a layer takes most: the gradient coming and
+// going, down_proj's input, its gradient, and down_proj's input once more as A sees it, in float32 and with
+// values dropped out.
+std::int64_t working_per_row(const Widths& w, std::int64_t b, const PlanOptions& options) {
+  std::int64_t bytes = b * (2 * w.D + 2 * w.F) + (options.dropout ? 4 : b) * w.F;
+  if (b < 4) bytes += 4 * (w.F + w.D);
   return bytes;
 }
 
@@ -80,13 +89,21 @@ MemoryPlan plan_memory(const ModelConfig& config, const PlanOptions& options) {
   plan.weights = size.base * b;
   plan.adapter = plan.gradients = 4 * size.adapter;
   plan.moments = 2 * 4 * size.adapter;
-  plan.activations = options.rows * config.num_layers * kept_per_row(w, b, options);
-  // Of each logit: the float32 log-probability, its gradient, and the gradient of the logit made from both.
-  const std::int64_t each = 3 * 4;
-  std::int64_t heads = options.audio_rows * config.num_codebooks * config.codebook_rows * each;
-  if (options.text_head) heads += options.text_rows * config.vocab_size * each;
-  // The FFN's backward pass: gradients of gate, up, their product, and of A's inputs.
-  const std::int64_t layer = options.rows * (3 * b * w.F + 4 * w.F + 4 * 4 * w.D);
+  // Only rows with a target go through the last layer's FFN.
+  const std::int64_t targets = std::min(options.rows, options.text_rows + options.audio_rows);
+  const std::int64_t attention = kept_by_attention(w, b, options.r), ffn = kept_by_ffn(w, b, options.r);
+  const std::int64_t last = options.rows * attention + targets * ffn;
+  plan.activations = options.rows * (config.num_layers - 1) * (attention + ffn) + last;
+  // Logits, which become their gradient in place, a part at a time; the hidden states and their gradient of
+  // all.
+  const std::int64_t audio_logits = options.audio_rows * config.num_codebooks * config.codebook_rows;
+  const std::int64_t text_logits = options.text_head ? options.text_rows * config.vocab_size : 0;
+  const std::int64_t heads = std::min(std::max(audio_logits, text_logits), kLogitsAtATime) * b +
+                             3 * (options.audio_rows + options.text_rows) * w.D * b;
+  // The last layer's FFN goes backward while everything is kept; the one before when what the last kept is
+  // gone.
+  const std::int64_t working = working_per_row(w, b, options);
+  const std::int64_t layer = std::max(targets * working, options.rows * working - last);
   plan.working = std::max(heads, layer);  // the heads are done before the layers begin
   return plan;
 }

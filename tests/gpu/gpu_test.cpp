@@ -5,12 +5,15 @@
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/rand.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include "higgs/data/batch_loader.h"
 #include "higgs/dist/nccl.h"
 #include "higgs/kernels/device.h"
 #include "higgs/kernels/dropout.h"
+#include "higgs/kernels/layer_ops.h"
 #include "support/process.h"
 #include "support/train_case.h"
 
@@ -43,6 +46,86 @@ TEST_F(Gpu, DropoutDropsWhatItsCpuTwinDrops) {
   for (const double p : {0.05, 0.5}) {
     EXPECT_TRUE(dropout(x.to(*device), p, 42, there).to(at::kCPU).equal(dropout(x, p, 42, rows))) << p;
   }
+}
+
+// Each fused kernel on the GPU against its CPU twin: the same sums, in another order.
+TEST_F(Gpu, FusedOperationsComputeWhatTheirCpuTwinsDo) {
+  if (!has_cuda_kernels()) GTEST_SKIP() << "this build has no CUDA kernels (nvcc was not found)";
+  const auto there = [&](const at::Tensor& x) { return x.defined() ? x.to(*device) : x; };
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    const double bound = type == at::kFloat ? 1e-6 : 5e-3;
+    const auto random = [&](at::IntArrayRef shape) { return at::randn(shape).to(type); };
+    const auto expect_close = [&](const at::Tensor& gpu, const at::Tensor& cpu, const char* what) {
+      EXPECT_LT(relative_norm(gpu.to(at::kCPU).to(at::kFloat), cpu.to(at::kFloat)), bound)
+          << what << " " << type;
+    };
+    const at::Tensor x = random({37, 515}), rows = at::arange(36, -1, -2, at::kLong);
+    const NormWeights weights{random({515}), random({515}), at::rand({37, 1}).gt(0.5), 1e-5};
+    const NormWeights weights_there{there(weights.weight), there(weights.audio_weight),
+                                    there(weights.is_audio), 1e-5};
+    const Normed cpu = rms_norm(x, rows, weights), gpu = rms_norm(there(x), there(rows), weights_there);
+    expect_close(gpu.y, cpu.y, "rms_norm");
+    expect_close(rms_norm_again(there(x), there(rows), weights_there, gpu.rstd), cpu.y, "rms_norm_again");
+    const at::Tensor d_y = random(cpu.y.sizes());
+    at::Tensor d_x = random(x.sizes()), d_x_there = there(d_x).clone();
+    rms_norm_backward(d_y, x, rows, weights, cpu.rstd, d_x);
+    rms_norm_backward(there(d_y), there(x), there(rows), weights_there, there(cpu.rstd), d_x_there);
+    expect_close(d_x_there, d_x, "rms_norm_backward");
+
+    at::Tensor heads = random({37, 3, 12}), heads_there = there(heads).clone();
+    const at::Tensor angle = at::rand({37, 6}).repeat({1, 2});
+    const at::Tensor cos = angle.cos().to(type), sin = angle.sin().to(type);
+    rotate_(heads, cos, sin, true);
+    rotate_(heads_there, there(cos), there(sin), true);
+    expect_close(heads_there, heads, "rotate_");
+
+    const at::Tensor gate = random({37, 130}) * 3, up = random({37, 130}), d_out = random({37, 130});
+    expect_close(swiglu(there(gate), there(up)), swiglu(gate, up), "swiglu");
+    const SwigluGradients d = swiglu_backward(d_out, gate, up);
+    const SwigluGradients d_there = swiglu_backward(there(d_out), there(gate), there(up));
+    expect_close(d_there.gate, d.gate, "swiglu_backward, gate");
+    expect_close(d_there.up, d.up, "swiglu_backward, up");
+
+    at::Tensor sum = random({37, 515}), sum_there = there(sum).clone();
+    const at::Tensor y = random({rows.numel(), 515});
+    add_rows_(sum, rows, y);
+    add_rows_(sum_there, there(rows), there(y));
+    expect_close(sum_there, sum, "add_rows_");
+
+    at::Tensor logits = random({48, 5000}), logits_there = there(logits).clone();
+    const at::Tensor targets = at::arange(48, at::kLong) * 100 - 200, factors = at::rand({8});
+    const RowLosses losses = cross_entropy_(logits, targets, factors);
+    const RowLosses losses_there = cross_entropy_(logits_there, there(targets), there(factors));
+    expect_close(losses_there.losses, losses.losses, "cross_entropy_");
+    expect_close(logits_there, logits, "cross_entropy_, gradient");
+    EXPECT_TRUE(losses_there.correct.to(at::kCPU).equal(losses.correct));
+
+    const RowIndex index{at::zeros({37}, at::kInt), at::arange(37, at::kInt)};
+    const RowIndex index_there{there(index.sample), there(index.position)};
+    const at::Tensor in = at::randn({37, 515});
+    add_dropped_(sum, in, 0.3, 4, index);
+    add_dropped_(sum_there, there(in), 0.3, 4, index_there);
+    expect_close(sum_there, sum, "add_dropped_");
+  }
+}
+
+// The fused layers, LibTorch's varlen attention among them, against the composition of its operators.
+TEST_F(Gpu, TheFusedPathIsTheReferencePathInBf16) {
+  const auto gradient = [&](bool reference) {
+    HiggsModel model(golden("hf/model"), at::kBFloat16, *device);
+    model.set_reference_path(reference);
+    Adapter adapter(model, golden("hf/adapter_lora"));
+    const PackedBatch batch =
+        test::batch_of(test::hf_samples(), {0, 1, 2, 3}, special_ids(model.config())).to(*device);
+    ForwardOptions options;
+    options.only_targets = true;
+    adapter.grads().zero_();
+    batch_loss(model, batch, model.forward(batch, options), loss_weights(test::counts_of(batch), {}, *device),
+               true)
+        .total.backward();
+    return adapter.grads().to(at::kCPU).clone();
+  };
+  EXPECT_LT(relative_norm(gradient(false), gradient(true)), 3e-2);
 }
 
 // Losses and gradients of a step with dropout on, on one device and in one type.

@@ -21,6 +21,7 @@ struct PackedBatch {
   std::int64_t num_rows = 0;
   std::vector<std::int64_t> cu_seqlens;       // [B + 1] row where each sample begins, then N
   std::vector<std::int64_t> text_cu_seqlens;  // [B + 1] the same among text_rows, then Nt
+  at::Tensor cu_seqlens_int32;                // int32 [B + 1]: the first as GPU kernels read them
 
   at::Tensor text_rows;  // int64 [Nt]: rows that hold a text token or a feature: they use the text FFN
   at::Tensor text_ids;   // int64 [Nt]; 0 at features
@@ -50,6 +51,13 @@ struct PackedBatch {
   at::Tensor text_targets;       // int64 [T]
   at::Tensor audio_target_rows;  // int64 [S]: rows with at least one supervised codebook
   at::Tensor audio_targets;      // int64 [S, C]; kIgnore where not supervised
+
+  // The rows of both, ascending, for a forward pass that needs no other: and where among them stand those
+  // that use the text FFN, the audio FFN, and the target rows above.
+  at::Tensor target_rows;                // int64 [L]
+  at::Tensor target_text, target_audio;  // int64, together [L]
+  at::Tensor text_target_slots;          // int64 [T]
+  at::Tensor audio_target_slots;         // int64 [S]
 
   std::int64_t num_text_targets = 0;
   std::vector<std::int64_t> num_audio_targets;  // [C]

@@ -28,6 +28,7 @@ struct ForwardOptions {
   at::Tensor* embeddings = nullptr;
   std::vector<at::Tensor>* layer_outputs = nullptr;
   bool wide = false;  // activations in float32 whatever the model's dtype; weights are widened one by one
+  bool only_targets = false;  // the result's rows are batch.target_rows
 };
 
 class HiggsModel {
@@ -35,7 +36,7 @@ class HiggsModel {
   // Loads every weight from `folder`; UserError for anything missing, left over, or of another shape.
   HiggsModel(const fs::path& folder, at::ScalarType dtype, at::Device device);
 
-  // Hidden states after the final norm: [N, D].
+  // Hidden states after the final norm: [N, D], or of the target rows [L, D].
   at::Tensor forward(const PackedBatch& batch, const ForwardOptions& options = {});
 
   at::Tensor text_logits(const at::Tensor& hidden) const;   // [n, D] -> [n, V]
@@ -43,6 +44,11 @@ class HiggsModel {
   bool has_text_head() const { return text_lm_head_ != nullptr; }
   at::Tensor text_head() const { return weight("text_lm_head.weight"); }    // [V, D]; undefined without
   at::Tensor audio_head() const { return weight("audio_lm_head.weight"); }  // [C * K, D]
+
+  // Whether layers and losses are composed of torch's operators instead of the fused passes
+  // (model/fused_layer.h, train/head_loss.h): slower, the same within rounding, for comparison.
+  bool reference_path() const { return reference_path_; }
+  void set_reference_path(bool on) { reference_path_ = on; }
 
   // The heads there are; an adapter made elsewhere may stand beside them too. Nothing is dropped out there.
   std::vector<std::shared_ptr<LoraLinear>> heads() const;
@@ -68,6 +74,7 @@ class HiggsModel {
   ModelConfig config_;
   at::ScalarType dtype_;
   at::Device device_;
+  bool reference_path_ = false;
   at::Tensor embed_tokens_, audio_embed_;
   std::shared_ptr<LoraLinear> audio_lm_head_, text_lm_head_;  // the second null where there is none
   at::Tensor rope_frequencies_;

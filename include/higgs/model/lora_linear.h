@@ -36,7 +36,8 @@ class LoraLinear : public torch::nn::Module {
   void detach_adapter();
   bool has_adapter() const { return a_.defined(); }
 
-  const std::string& path() const { return path_; }  // canonical: "layers.0.self_attn.q_proj"
+  const std::string& path() const { return path_; }     // canonical: "layers.0.self_attn.q_proj"
+  std::uint64_t path_key() const { return path_key_; }  // of it, for dropout
   const at::Tensor& weight() const { return weight_; }
   const at::Tensor& a() const { return a_; }
   const at::Tensor& b() const { return b_; }

@@ -37,7 +37,7 @@ class GradientComputer {
   std::int64_t num_splits() const { return num_splits_; }
 
  private:
-  void forward_backward(const LoadedBatch& batch, const TargetCounts& counts, const ForwardOptions& forward,
+  void forward_backward(const PackedBatch& batch, const LossWeights& weights, const ForwardOptions& forward,
                         LossMeter& losses);
   void run_all(std::int64_t step, const std::vector<LoadedBatch>& batches, const TargetCounts& counts,
                LossMeter& losses);

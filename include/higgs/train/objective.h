@@ -45,6 +45,23 @@ LossSums loss_sums(const HiggsModel& model, const PackedBatch& batch, const at::
 // without any label is zero.
 at::Tensor total_loss(const LossSums& sums, const TargetCounts& counts, const ObjectiveOptions& options);
 
+// What one label counts in the total loss: float32 on the device.
+struct LossWeights {
+  at::Tensor text;   // [1]
+  at::Tensor audio;  // [C]
+};
+LossWeights loss_weights(const TargetCounts& counts, const ObjectiveOptions& options, at::Device device);
+
+// Sums, their total and what is right, with no more of the logits at a time than fits (train/head_loss.h).
+struct BatchLoss {
+  at::Tensor total;  // scalar; differentiable in `hidden`
+  LossSums sums;
+  at::Tensor correct;  // int64 [C]: codes that are the most likely ones
+};
+// hidden: [L, D] at the batch's target rows (ForwardOptions::only_targets).
+BatchLoss batch_loss(const HiggsModel& model, const PackedBatch& batch, const at::Tensor& hidden,
+                     const LossWeights& weights, bool with_text);
+
 // The same on numbers.
 struct LossValues {
   double total = 0.0, text = 0.0, audio = 0.0;  // audio: mean (or sum) over codebooks

@@ -20,7 +20,7 @@ ModelSize model_size(const ModelConfig& config, std::int64_t r, bool text_head);
 struct PlanOptions {
   at::ScalarType dtype = at::kBFloat16;
   std::int64_t r = 16;
-  bool dropout = true;  // LoRA dropout keeps a copy of each module's input
+  bool dropout = true;  // LoRA dropout takes a copy of a module's input while it is at work
   bool text_head = true;
   std::int64_t rows = 0;        // real tokens of a micro-batch, audio frames included
   std::int64_t text_rows = 0;   // of them: supervised text tokens

@@ -1,0 +1,25 @@
+// Cross-entropy over a head's logits, some rows at a time: the logits of a vocabulary are never held
+// together, and their gradient by the hidden states is made in the same pass.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace higgs {
+
+class LoraLinear;
+
+inline constexpr std::int64_t kLogitsAtATime = std::int64_t{16} << 20;  // 64 MiB in float32; at least a row's
+
+struct HeadLoss {
+  at::Tensor total;    // scalar: sum over rows and groups of weights[g] * loss; differentiable in hidden
+  at::Tensor sums;     // float32 [G]: sum of losses
+  at::Tensor correct;  // int64 [G]: targets that are the most likely class
+};
+
+// hidden: [n, D]; the head gives G times K logits a row; targets: int64 [n, G], negative where there is none;
+// weights: float32 [G] on the device of `hidden`. `composed`: of torch's operators, all logits at once;
+// always so when an adapter stands beside the head.
+HeadLoss head_loss(const at::Tensor& hidden, LoraLinear& head, const at::Tensor& targets,
+                   const at::Tensor& weights, bool composed);
+
+}  // namespace higgs

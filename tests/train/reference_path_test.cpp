@@ -1,0 +1,113 @@
+// The fused layers and head losses against the composition of torch's operators that --reference_path
+// computes: losses, gradients and hidden states, over all that decides which code runs.
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/randn.h>
+#include <gtest/gtest.h>
+
+#include "support/train_case.h"
+
+namespace higgs {
+namespace {
+
+using test::golden;
+
+double relative(const at::Tensor& a, const at::Tensor& b) {
+  return at::linalg_vector_norm(a - b).item<double>() / at::linalg_vector_norm(b).item<double>();
+}
+
+struct Computed {
+  double total;
+  at::Tensor text, audio, correct, gradient, hidden;
+};
+
+Computed compute(HiggsModel& model, Adapter& adapter, const PackedBatch& batch, bool reference,
+                 double dropout) {
+  model.set_reference_path(reference);
+  ForwardOptions options;
+  options.dropout_p = dropout;
+  options.dropout_key = 9;
+  options.only_targets = true;
+  adapter.grads().zero_();
+  ObjectiveOptions objective;
+  objective.text_weight = 0.7;
+  const at::Tensor hidden = model.forward(batch, options);
+  const BatchLoss loss =
+      batch_loss(model, batch, hidden, loss_weights(test::counts_of(batch), objective, at::kCPU), true);
+  loss.total.backward();
+  model.set_reference_path(false);
+  return {loss.total.item<double>(),        loss.sums.text.detach().clone(),
+          loss.sums.audio.detach().clone(), loss.correct,
+          adapter.grads().clone(),          hidden.detach().to(at::kFloat)};
+}
+
+// float32: another order of sums. bf16: sums near the middle between two values are rounded the other way,
+// here and there, through a handful of layers.
+struct Bounds {
+  double loss, gradient, hidden;
+};
+
+void expect_equal(HiggsModel& model, Adapter& adapter, const PackedBatch& batch, double dropout,
+                  const Bounds& bounds) {
+  const Computed fused = compute(model, adapter, batch, false, dropout);
+  const Computed plain = compute(model, adapter, batch, true, dropout);
+  EXPECT_NEAR(fused.total, plain.total, bounds.loss * plain.total);
+  EXPECT_NEAR(fused.text.item<double>(), plain.text.item<double>(), bounds.loss * plain.text.item<double>());
+  EXPECT_LT(relative(fused.audio, plain.audio), bounds.loss);
+  EXPECT_LT(relative(fused.hidden, plain.hidden), bounds.hidden);
+  EXPECT_GT(at::linalg_vector_norm(plain.gradient).item<double>(), 0.0);
+  EXPECT_LT(relative(fused.gradient, plain.gradient), bounds.gradient);
+  for (const AdapterTensor& tensor : adapter.tensors()) {  // none may hide behind the large ones
+    const std::int64_t begin = tensor.grad.storage_offset();
+    const at::Tensor a = fused.gradient.narrow(0, begin, tensor.grad.numel());
+    const at::Tensor b = plain.gradient.narrow(0, begin, tensor.grad.numel());
+    EXPECT_LT(relative(a, b), 5 * bounds.gradient) << tensor.key;
+  }
+}
+
+const Bounds kFloat32{1e-6, 5e-6, 2e-6};  // gradients: 3.0e-6 measured, with rsLoRA's larger scale
+
+TEST(ReferencePath, IsWhatTheFusedOneComputes) {
+  HiggsModel model(golden("hf/model"), at::kFloat, at::kCPU);
+  Adapter adapter(model, golden("hf/adapter_lora"));
+  const SpecialIds ids = special_ids(model.config());
+  for (const std::vector<std::size_t>& which :
+       std::vector<std::vector<std::size_t>>{{0}, {1, 2}, {0, 1, 2, 3, 4, 5}}) {
+    const PackedBatch batch = test::batch_of(test::hf_samples(), which, ids);
+    for (const double dropout : {0.0, 0.3}) expect_equal(model, adapter, batch, dropout, kFloat32);
+  }
+}
+
+TEST(ReferencePath, IsWhatTheFusedOneComputesInBf16) {
+  HiggsModel model(golden("hf/model"), at::kBFloat16, at::kCPU);
+  Adapter adapter(model, golden("hf/adapter_lora"));
+  const PackedBatch batch = test::batch_of(test::hf_samples(), {0, 1, 2}, special_ids(model.config()));
+  for (const double dropout : {0.0, 0.3}) expect_equal(model, adapter, batch, dropout, {2e-3, 3e-2, 1e-2});
+}
+
+// On attention alone, on some modules with other ranks, with DoRA, whose modules have no fused form.
+TEST(ReferencePath, IsWhatTheFusedOneComputesForEveryKindOfAdapter) {
+  for (const char* name : {"adapter_attn_list", "adapter_pattern", "adapter_rslora", "adapter_dora"}) {
+    SCOPED_TRACE(name);
+    HiggsModel model(golden("hf/model"), at::kFloat, at::kCPU);
+    Adapter adapter(model, golden(std::string("hf/") + name));
+    const PackedBatch batch = test::batch_of(test::hf_samples(), {3, 4}, special_ids(model.config()));
+    for (const double dropout : {0.0, 0.2}) expect_equal(model, adapter, batch, dropout, kFloat32);
+  }
+}
+
+// Layers that audio passes over among layers with both FFNs.
+TEST(ReferencePath, IsWhatTheFusedOneComputesAroundLayersWithoutAnAudioFfn) {
+  HiggsModel model(golden("boson/model/fast_forward"), at::kFloat, at::kCPU);
+  LoraOptions lora;
+  lora.r = 4;
+  Adapter adapter(model, lora);
+  adapter.values().copy_(at::randn(adapter.values().sizes()) * 0.1);
+  const PackedBatch batch =
+      pack(test::boson_batch(SafetensorsFile(golden("boson/model/fast_forward_H.safetensors")), "H.in."),
+           {271, 272, 8, {}});
+  for (const double dropout : {0.0, 0.2}) expect_equal(model, adapter, batch, dropout, kFloat32);
+}
+
+}  // namespace
+}  // namespace higgs
