@@ -59,7 +59,7 @@ void print_balance(const std::vector<std::int64_t>& lengths) {
               "by tokens", "95 %", "in order takes longer by");
   for (const SplitOptions& split :
        {SplitOptions{2, 8, 8}, SplitOptions{2, 2, 64}, SplitOptions{2, 8, 64}, SplitOptions{1, 1, 8}}) {
-    StepPlanner planner(lengths, /*seed=*/1, split, kNumSteps * split.samples_per_step());
+    StepPlanner planner(lengths, /*seed=*/1, split, {0, kNumSteps});
     std::vector<double> dealt, shared;
     double dealt_time = 0.0, shared_time = 0.0;  // of the busiest rank, in tokens
     for (std::int64_t step = 0; step < kNumSteps; ++step) {

@@ -24,6 +24,10 @@ DatasetOptions dataset_options(const TrainOptions& options, Collective& ranks) {
   DatasetOptions out;
   out.skip_bad_samples = options.skip_bad_samples;
   out.max_tokens = options.max_tokens;
+  if (options.trainer.tokens_per_batch > 0 && options.trainer.tokens_per_batch < options.max_tokens) {
+    out.max_tokens = options.trainer.tokens_per_batch;
+    out.max_tokens_flag = "--tokens_per_batch";
+  }
   out.skip_too_long = options.on_too_long == "skip";
   out.confine_paths = options.base.confine_paths;
   out.progress = [&ranks, progress = log::Progress("reading clips")](std::size_t done,

@@ -10,6 +10,9 @@ FlagTable TrainOptions::table() {
   t.add("val_manifest", val_manifest, "held-out samples; default: a part of the training samples");
   t.add("val_split", val_split, "that part; 0: no validation").range(0.0, 0.5);
   t.add("batch_size", trainer.batch_size, "samples per micro-batch").range(1, 1e6);
+  t.add("tokens_per_batch", trainer.tokens_per_batch,
+        "tokens per micro-batch, audio frames included, instead of batch_size samples; 0: as batch_size says")
+      .range(0, 1e9);
   t.add("grad_accum", trainer.grad_accum, "micro-batches per optimizer step").range(1, 1e6);
   t.add("epochs", trainer.epochs, "passes over the training samples").range(0.0, 1e6);
   t.add("max_steps", trainer.max_steps, "optimizer steps, instead of epochs; 0: as epochs say").range(0, 1e9);

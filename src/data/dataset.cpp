@@ -100,8 +100,8 @@ Dataset Dataset::load(const fs::path& path, const Tokenizer& tokenizer, CodeStor
           encode_sample(to_tokens.tokenize(chat, where), store, ids, manifest.clips(), where);
       const std::int64_t length = expanded_length(sample, ids);
       if (options.max_tokens > 0 && length > options.max_tokens) {
-        const std::string message = where + ": " + std::to_string(length) +
-                                    " tokens, more than --max_tokens " + std::to_string(options.max_tokens);
+        const std::string message = where + ": " + std::to_string(length) + " tokens, more than " +
+                                    options.max_tokens_flag + " " + std::to_string(options.max_tokens);
         if (!options.skip_too_long)
           throw UserError(message + "; shorten the sample or give --on_too_long skip");
         log::warn(message + "; skipped");

@@ -55,32 +55,101 @@ std::vector<std::vector<std::int64_t>> share_by_tokens(std::span<const std::int6
 }
 
 StepPlanner::StepPlanner(std::vector<std::int64_t> lengths, std::uint64_t seed, const SplitOptions& options,
-                         std::int64_t total_samples, const StepOrigin& origin)
+                         const RunLength& length, StepOrigin origin)
     : lengths_(std::move(lengths)),
       sampler_(lengths_.size(), seed),
       options_(options),
-      total_samples_(total_samples),
-      origin_(origin) {
-  HIGGS_ASSERT(options.samples_per_step() > 0 && total_samples > 0);
+      origin_(std::move(origin)) {
+  HIGGS_ASSERT(options.samples_per_step() > 0 && (length.samples > 0 || length.steps > 0));
+  const std::int64_t steps = std::max<std::int64_t>(length.steps - origin_.step, 0);
+  const StreamPlace& place = origin_.place;
+  if (length.steps == 0) end_ = std::max(length.samples, place.next);
+  if (options.tokens_per_batch > 0) {
+    packer_.emplace(lengths_, seed, options.tokens_per_batch, place, end_);
+    num_bins_ = end_ ? packer_->num_bins() : steps * options.batches_per_step();
+    total_steps_ = origin_.step + (num_bins_ + options.batches_per_step() - 1) / options.batches_per_step();
+  } else {
+    num_drawn_ = end_ ? *end_ - place.next + static_cast<std::int64_t>(place.left.size())
+                      : steps * options.samples_per_step();
+    total_steps_ = origin_.step + (num_drawn_ + options.samples_per_step() - 1) / options.samples_per_step();
+  }
 }
 
-std::int64_t StepPlanner::total_steps() const {
-  const std::int64_t left = std::max<std::int64_t>(total_samples_ - origin_.samples, 0);
-  return origin_.step + (left + options_.samples_per_step() - 1) / options_.samples_per_step();
+std::string StepPlanner::split_text() const {
+  const std::string end = end_ ? " to " + std::to_string(*end_) : "";
+  if (!packer_) return std::to_string(options_.samples_per_step()) + " samples" + end;
+  return std::to_string(options_.batches_per_step()) + " x " + std::to_string(options_.tokens_per_batch) +
+         " tokens" + end;
 }
 
-std::int64_t StepPlanner::samples_before(std::int64_t step) const {
+std::int64_t StepPlanner::drawn_before(std::int64_t step) const {
   HIGGS_ASSERT(step >= origin_.step);
-  const std::int64_t drawn = origin_.samples + (step - origin_.step) * options_.samples_per_step();
-  return std::min(drawn, std::max(total_samples_, origin_.samples));
+  return std::min((step - origin_.step) * options_.samples_per_step(), num_drawn_);
+}
+
+std::int64_t StepPlanner::bins_before(std::int64_t step) const {
+  HIGGS_ASSERT(step >= origin_.step);
+  return std::min((step - origin_.step) * options_.batches_per_step(), num_bins_);
+}
+
+std::int64_t StepPlanner::samples_before(std::int64_t step) {
+  const std::int64_t before = origin_.place.next - static_cast<std::int64_t>(origin_.place.left.size());
+  return before + (packer_ ? packer_->positions_before(bins_before(step)) : drawn_before(step));
+}
+
+StreamPlace StepPlanner::place_before(std::int64_t step) {
+  if (packer_) return packer_->place_before(bins_before(step));
+  const std::vector<std::int64_t>& left = origin_.place.left;
+  const std::int64_t drawn = drawn_before(step),
+                     of_left = std::min(drawn, static_cast<std::int64_t>(left.size()));
+  return {origin_.place.next + drawn - of_left, {left.begin() + of_left, left.end()}};
 }
 
 std::vector<std::size_t> StepPlanner::samples_of(std::int64_t step) {
-  const std::int64_t begin = samples_before(step), end = samples_before(step + 1);
+  const std::vector<std::int64_t>& left = origin_.place.left;
+  const auto num_left = static_cast<std::int64_t>(left.size());
+  const std::int64_t begin = drawn_before(step), end = drawn_before(step + 1);
   HIGGS_ASSERT(begin < end);
   std::vector<std::size_t> samples;
-  for (std::int64_t i = begin; i < end; ++i) samples.push_back(sampler_.at(static_cast<std::uint64_t>(i)));
+  for (std::int64_t i = begin; i < end; ++i) {
+    const std::int64_t position =
+        i < num_left ? left[static_cast<std::size_t>(i)] : origin_.place.next + i - num_left;
+    samples.push_back(sampler_.at(static_cast<std::uint64_t>(position)));
+  }
   return samples;
+}
+
+StepPlan StepPlanner::plan_bins(std::int64_t step, bool balanced) {
+  std::vector<MicroBatch> micros;
+  std::vector<std::int64_t> tokens;
+  std::int64_t place = 0;
+  for (std::int64_t i = bins_before(step); i < bins_before(step + 1); ++i) {
+    MicroBatch& micro = micros.emplace_back();
+    tokens.push_back(0);
+    for (const std::int64_t position : packer_->bin(i)) {
+      micro.samples.push_back(sampler_.at(static_cast<std::uint64_t>(position)));
+      micro.places.push_back(place++);
+      tokens.back() += lengths_[micro.samples.back()];
+    }
+  }
+  HIGGS_ASSERT(!micros.empty());
+  Shares shares(static_cast<std::size_t>(options_.world_size));
+  for (std::size_t i = 0; i < micros.size(); ++i) {
+    shares[i % shares.size()].push_back(static_cast<std::int64_t>(i));
+  }
+  if (balanced) {
+    Shares even = share_by_tokens(tokens, options_.world_size, options_.grad_accum);
+    if (largest(even, tokens) <= largest(shares, tokens)) shares = std::move(even);
+  }
+  StepPlan plan;
+  for (std::vector<std::int64_t>& share : shares) {
+    const auto weight = [&](std::int64_t i) { return tokens[static_cast<std::size_t>(i)]; };
+    std::stable_sort(share.begin(), share.end(), [&](auto a, auto b) { return weight(a) > weight(b); });
+    std::vector<MicroBatch>& rank = plan.ranks.emplace_back();
+    for (const std::int64_t i : share) rank.push_back(micros[static_cast<std::size_t>(i)]);
+    plan.tokens.push_back(tokens_of(share, tokens));
+  }
+  return plan;
 }
 
 Shares StepPlanner::deal(std::int64_t num_samples) const {
@@ -127,6 +196,7 @@ StepPlan StepPlanner::make_plan(const std::vector<std::size_t>& samples, const S
 }
 
 StepPlan StepPlanner::plan(std::int64_t step) {
+  if (packer_) return plan_bins(step, /*balanced=*/true);
   const std::vector<std::size_t> samples = samples_of(step);
   std::vector<std::int64_t> lengths;
   for (const std::size_t sample : samples) lengths.push_back(lengths_[sample]);
@@ -137,6 +207,7 @@ StepPlan StepPlanner::plan(std::int64_t step) {
 }
 
 StepPlan StepPlanner::plan_in_order(std::int64_t step) {
+  if (packer_) return plan_bins(step, /*balanced=*/false);
   const std::vector<std::size_t> samples = samples_of(step);
   return make_plan(samples, deal(static_cast<std::int64_t>(samples.size())), false);
 }

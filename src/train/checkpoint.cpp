@@ -42,6 +42,19 @@ std::int64_t count_in(const JsonObject& fields, const std::string& key) {
   return count;
 }
 
+// Positions in the stream of samples.
+std::vector<std::int64_t> positions_in(const JsonObject& fields, const std::string& key) {
+  std::vector<std::int64_t> positions;
+  for (const double number : fields.numbers(key)) {
+    positions.push_back(static_cast<std::int64_t>(number));
+    const bool ascends = positions.size() == 1 || positions[positions.size() - 2] < positions.back();
+    if (!(number >= 0.0 && number < 9e15) || !ascends) {
+      throw UserError(fields.where() + ": key '" + key + "' must hold ascending positions");
+    }
+  }
+  return positions;
+}
+
 }  // namespace
 
 std::string to_json(const CheckpointState& state) {
@@ -49,6 +62,12 @@ std::string to_json(const CheckpointState& state) {
   for (const auto& [name, value] : state.settings) settings[name] = value;
   return OrderedJson{{"step", state.step},
                      {"samples", state.samples},
+                     {"next_sample", state.place.next},
+                     {"samples_left", state.place.left},
+                     {"origin_step", state.origin.step},
+                     {"origin_next_sample", state.origin.place.next},
+                     {"origin_samples_left", state.origin.place.left},
+                     {"split", state.split},
                      {"tokens", state.tokens},
                      {"seconds", state.seconds},
                      {"evaluated", state.evaluated},
@@ -72,6 +91,10 @@ CheckpointState state_from_json(const std::string& text, const std::string& wher
   state.step = count_in(fields, "step");
   state.optimizer_steps = count_in(fields, "optimizer_steps");
   state.samples = count_in(fields, "samples");
+  state.place = {count_in(fields, "next_sample"), positions_in(fields, "samples_left")};
+  state.origin = {count_in(fields, "origin_step"),
+                  {count_in(fields, "origin_next_sample"), positions_in(fields, "origin_samples_left")}};
+  state.split = fields.string("split");
   state.tokens = count_in(fields, "tokens");
   state.seconds = fields.number("seconds");
   state.evaluated = fields.boolean("evaluated", false);

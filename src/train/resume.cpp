@@ -38,8 +38,8 @@ std::string base_fingerprint(const HiggsModel& model) {
 constexpr const char* kSamplesPerStep = "samples per step";
 
 // Settings that decide only in which order sums are taken.
-const std::set<std::string> kOrderOnly = {"--batch_size", "--grad_accum", "ranks", "threads",
-                                          kSamplesPerStep};
+const std::set<std::string> kOrderOnly = {"--batch_size", "--tokens_per_batch", "--grad_accum", "ranks",
+                                          "threads",      kSamplesPerStep};
 
 std::string changes(const Settings& before, const Settings& now, bool order_only) {
   std::string text;
@@ -77,12 +77,21 @@ std::string Trainer::fingerprint() const {
          (adapter_.config().use_dora ? " use_dora" : "");
 }
 
+std::string Trainer::samples_per_step_text() const {
+  const TrainerOptions& o = options_;
+  const SplitOptions split{o.batch_size, o.grad_accum, ranks_.world_size(), o.tokens_per_batch};
+  if (o.tokens_per_batch == 0) return std::to_string(split.samples_per_step());
+  return "those in " + std::to_string(split.batches_per_step()) + " x " + std::to_string(o.tokens_per_batch) +
+         " tokens";
+}
+
 Settings Trainer::settings() const {
   const TrainerOptions& o = options_;
   return {{"--batch_size", std::to_string(o.batch_size)},
           {"--grad_accum", std::to_string(o.grad_accum)},
           {"ranks", std::to_string(ranks_.world_size())},
-          {kSamplesPerStep, std::to_string(samples_per_step_)},
+          {"--tokens_per_batch", std::to_string(o.tokens_per_batch)},
+          {kSamplesPerStep, samples_per_step_text()},
           {"threads", std::to_string(at::get_num_threads())},
           {"device", model_.device().type() == at::kCUDA ? "cuda" : "cpu"},
           {"dtype", model_.dtype() == at::kFloat ? "fp32" : "bf16"},
@@ -104,6 +113,9 @@ CheckpointState Trainer::state() {
   CheckpointState state;
   state.step = step_;
   state.samples = planner_->samples_before(step_);
+  state.place = planner_->place_before(step_);
+  state.origin = planner_->origin();
+  state.split = planner_->split_text();
   state.tokens = tokens_;
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   state.seconds = seconds_before_ + std::chrono::duration<double>(now).count() - start_seconds_;
@@ -138,7 +150,9 @@ void Trainer::resume(const fs::path& checkpoint) {
   ranks_.broadcast(optimizer_.second_moment());
   optimizer_.set_num_steps(state.optimizer_steps);
   step_ = state.step;
-  plan_from({state.step, state.samples});
+  // Packing begins where a run's did: with the same limits from its origin, with others from where it stands.
+  plan_from(state.origin);
+  if (state.split != planner_->split_text()) plan_from({state.step, state.place});
   tokens_ = tokens_before_ = state.tokens;
   seconds_before_ = state.seconds;
   if (state.evaluated) evaluated_step_ = step_;

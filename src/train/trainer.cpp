@@ -45,16 +45,14 @@ Trainer::Trainer(HiggsModel& model, Adapter& adapter, const Dataset& training, c
   plan_from({});
 }
 
-void Trainer::plan_from(const StepOrigin& origin) {
-  const SplitOptions split{options_.batch_size, options_.grad_accum, ranks_.world_size()};
-  samples_per_step_ = split.samples_per_step();
-  // As doubles: products of what flags allow pass 64 bits.
-  const double wanted = options_.max_steps > 0 ? static_cast<double>(origin.samples) +
-                                                     static_cast<double>(options_.max_steps - origin.step) *
-                                                         static_cast<double>(samples_per_step_)
-                                               : options_.epochs * static_cast<double>(training_.size());
-  const std::int64_t total = std::llround(std::min(wanted, kMostSamples));
-  planner_.emplace(training_.lengths(), options_.seed, split, std::max<std::int64_t>(total, 1), origin);
+void Trainer::plan_from(StepOrigin origin) {
+  const SplitOptions split{options_.batch_size, options_.grad_accum, ranks_.world_size(),
+                           options_.tokens_per_batch};
+  // As a double: products of what flags allow pass 64 bits.
+  const double wanted = options_.epochs * static_cast<double>(training_.size());
+  const std::int64_t samples = std::max<std::int64_t>(std::llround(std::min(wanted, kMostSamples)), 1);
+  planner_.emplace(training_.lengths(), options_.seed, split, RunLength{samples, options_.max_steps},
+                   std::move(origin));
   const double steps = static_cast<double>(total_steps());
   warmup_steps_ = options_.warmup >= 1.0 ? std::llround(options_.warmup)
                                          : static_cast<std::int64_t>(std::ceil(options_.warmup * steps));

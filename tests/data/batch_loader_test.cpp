@@ -71,7 +71,7 @@ void expect_equal(const PackedBatch& a, const PackedBatch& b) {
 
 TEST_F(BatchLoaderTest, GivesWhatThePlanSaysWhateverTheNumberOfWorkers) {
   const Dataset dataset = texts(23);
-  StepPlanner planner(dataset.lengths(), 3, {2, 2, 2}, 60);
+  StepPlanner planner(dataset.lengths(), 3, {2, 2, 2}, {60});
   for (const int workers : {0, 1, 4}) {
     for (const int rank : {0, 1}) {
       BatchLoader loader(dataset, ids, planner, rank, at::kCPU, {workers, 1 << 20}, /*first_step=*/1);
@@ -96,7 +96,7 @@ TEST_F(BatchLoaderTest, RanksAreDisjointAndCoverTheStep) {
   const Dataset dataset = texts(23);
   const SplitOptions split{2, 2, 3};
   const std::int64_t total = 40;  // three full steps and one of four samples
-  const StepPlanner planner(dataset.lengths(), 5, split, total);
+  const StepPlanner planner(dataset.lengths(), 5, split, {total});
   std::vector<std::unique_ptr<BatchLoader>> loaders;
   for (const int rank : {0, 1, 2}) {
     loaders.push_back(std::make_unique<BatchLoader>(dataset, ids, planner, rank, at::kCPU,
@@ -137,7 +137,7 @@ TEST_F(BatchLoaderTest, HeardClipsAreTheSameFromSeveralThreads) {
              "]}\n";
   }
   const Dataset dataset = load(lines);
-  StepPlanner planner(dataset.lengths(), 1, {2, 2, 1}, 60);
+  StepPlanner planner(dataset.lengths(), 1, {2, 2, 1}, {60});
   BatchLoader loader(dataset, ids, planner, 0, at::kCPU, {6, 1 << 24}, 0);
   for (std::int64_t step = 0; step < planner.total_steps(); ++step) {
     const StepPlan plan = planner.plan(step);
@@ -153,7 +153,7 @@ TEST_F(BatchLoaderTest, HeardClipsAreTheSameFromSeveralThreads) {
 // A rank may have no sample in the last step; it takes part all the same.
 TEST_F(BatchLoaderTest, AStepWithoutSamplesIsAStep) {
   const Dataset dataset = texts(6);
-  StepPlanner planner(dataset.lengths(), 0, {1, 1, 4}, 6);
+  StepPlanner planner(dataset.lengths(), 0, {1, 1, 4}, {6});
   ASSERT_EQ(planner.total_steps(), 2);
   for (const int workers : {0, 2}) {
     std::size_t last = 0;
@@ -175,7 +175,7 @@ TEST_F(BatchLoaderTest, AClipThatVanishesIsNamed) {
   write_wav(folder / "heard.wav", {std::vector<float>(1600, 0.1f), 16000});
   const Dataset dataset = load(R"({"messages":[)" + turn("user", "[" + clip("heard.wav") + "]") + "," +
                                turn("assistant", "\"yes\"") + "]}\n");
-  StepPlanner planner(dataset.lengths(), 0, {1, 1, 1}, 2);
+  StepPlanner planner(dataset.lengths(), 0, {1, 1, 1}, {2});
   fs::remove(folder / "heard.wav");
   BatchLoader loader(dataset, ids, planner, 0, at::kCPU, {2, 1 << 20}, 0);
   const std::string message = test::user_error([&] { loader.next(); });

@@ -56,7 +56,7 @@ TEST(StepPlan, EverySampleOncePerEpochInTheSamplersOrder) {
   const std::size_t size = 101;
   const auto lengths = random_lengths(size, 1);
   for (const SplitOptions& options : {SplitOptions{1, 1, 1}, {2, 3, 1}, {2, 3, 4}, {3, 1, 5}, {64, 2, 3}}) {
-    StepPlanner planner(lengths, 7, options, 2 * size);
+    StepPlanner planner(lengths, 7, options, {static_cast<std::int64_t>(2 * size)});
     Sampler sampler(size, 7);
     std::vector<std::size_t> drawn;
     for (std::int64_t step = 0; step < planner.total_steps(); ++step) {
@@ -74,7 +74,7 @@ TEST(StepPlan, EverySampleOncePerEpochInTheSamplersOrder) {
 TEST(StepPlan, AStepIsTheSameInAnyOrderOfAsking) {
   const auto lengths = random_lengths(50, 2);
   const SplitOptions options{2, 2, 3};
-  StepPlanner forwards(lengths, 1, options, 150), backwards(lengths, 1, options, 150);
+  StepPlanner forwards(lengths, 1, options, {150}), backwards(lengths, 1, options, {150});
   std::vector<std::vector<std::int64_t>> tokens;
   for (std::int64_t step = 0; step < forwards.total_steps(); ++step)
     tokens.push_back(forwards.plan(step).tokens);
@@ -88,7 +88,7 @@ TEST(StepPlan, IsNeverLessEvenThanDealingInOrder) {
   double balanced = 0, in_order = 0;
   for (unsigned seed = 0; seed < 200; ++seed) {
     const SplitOptions options{1 + seed % 4, 1 + seed % 3, 2 + seed % 7};
-    StepPlanner planner(random_lengths(200, seed), seed, options, 200);
+    StepPlanner planner(random_lengths(200, seed), seed, options, {200});
     for (std::int64_t step = 0; step < planner.total_steps(); ++step) {
       const double better = planner.plan(step).imbalance(), worse = planner.plan_in_order(step).imbalance();
       EXPECT_LE(better, worse + 1e-12) << seed << " " << step;
@@ -104,7 +104,7 @@ TEST(StepPlan, IsNeverLessEvenThanDealingInOrder) {
 TEST(StepPlan, ImbalanceIsTheBusiestOverTheMean) {
   // One long clip and three short ones over two ranks: 10 | 4 + 3 + 2 with no limit, 10 + 2 | 4 + 3 with two
   // each.
-  StepPlanner planner({10, 4, 3, 2}, 0, {2, 1, 2}, 4);
+  StepPlanner planner({10, 4, 3, 2}, 0, {2, 1, 2}, {4});
   const StepPlan plan = planner.plan(0);
   EXPECT_EQ(std::multiset<std::int64_t>(plan.tokens.begin(), plan.tokens.end()),
             (std::multiset<std::int64_t>{7, 12}));
@@ -112,7 +112,7 @@ TEST(StepPlan, ImbalanceIsTheBusiestOverTheMean) {
 }
 
 TEST(StepPlan, FewerSamplesThanRanks) {
-  StepPlanner planner({5, 5, 5}, 0, {2, 2, 8}, 3);
+  StepPlanner planner({5, 5, 5}, 0, {2, 2, 8}, {3});
   ASSERT_EQ(planner.total_steps(), 1);
   const StepPlan plan = planner.plan(0);
   std::size_t busy = 0;
@@ -141,7 +141,7 @@ TEST(StepPlan, SharesAreDisjointAndEven) {
 TEST(StepPlan, AnotherStepSizeGoesOnInTheStreamWhereItStood) {
   const std::vector<std::int64_t> lengths = random_lengths(23, 4);
   const SplitOptions small{2, 1, 1}, large{2, 2, 2};
-  StepPlanner whole(lengths, 9, {1, 1, 1}, 60), first(lengths, 9, small, 60);
+  StepPlanner whole(lengths, 9, {1, 1, 1}, {60}), first(lengths, 9, small, {60});
   std::vector<std::size_t> expected, drawn;
   for (std::int64_t i = 0; i < 60; ++i) expected.push_back(whole.plan(i).ranks[0][0].samples[0]);
   const auto take = [&](StepPlanner& planner, const SplitOptions& options, std::int64_t step) {
@@ -149,13 +149,13 @@ TEST(StepPlan, AnotherStepSizeGoesOnInTheStreamWhereItStood) {
   };
   for (std::int64_t step = 0; step < 7; ++step) take(first, small, step);
   ASSERT_EQ(first.samples_before(7), 14);
-  StepPlanner rest(lengths, 9, large, 60, {7, 14});
+  StepPlanner rest(lengths, 9, large, {60}, {7, {14, {}}});
   EXPECT_EQ(rest.total_steps(), 7 + 6);  // 46 samples are left, eight a step
   EXPECT_EQ(rest.samples_before(7), 14);
   EXPECT_EQ(rest.samples_before(13), 60);
   for (std::int64_t step = 7; step < 13; ++step) take(rest, large, step);
   EXPECT_EQ(drawn, expected);
-  EXPECT_EQ(StepPlanner(lengths, 9, small, 10, {7, 14}).total_steps(), 7) << "nothing is left";
+  EXPECT_EQ(StepPlanner(lengths, 9, small, {10}, {7, {14, {}}}).total_steps(), 7) << "nothing is left";
 }
 
 }  // namespace

@@ -166,6 +166,51 @@ TEST(Resume, AnotherStepSizeLosesNoSample) {
   EXPECT_TRUE(rest.adapter->values().equal(whole.adapter->values()));
 }
 
+// Five samples packed anew in each epoch: stopped between the micro-batches of one, the run goes on with
+// those that are left, with the same budget bit for bit, with another one or in numbers of samples without
+// losing any.
+TEST(Resume, ATokenBudgetGoesOnWhereItStood) {
+  const TemporaryFolder folder;
+  const auto packed = [](TinyRun& run, std::int64_t tokens) {
+    run.options.tokens_per_batch = tokens;
+    run.options.max_steps = 0;
+    run.options.epochs = 4;
+    run.make();
+  };
+  TinyRun whole(folder / "whole");
+  std::int64_t tokens = 0, longest = 0;
+  for (const std::int64_t length : whole.data.lengths()) {
+    tokens += 4 * length;
+    longest = std::max(longest, length);
+  }
+  packed(whole, longest);
+  ASSERT_TRUE(whole.run());
+  EXPECT_EQ(whole.recorder.steps.back().tokens, tokens) << "each sample four times";
+  ASSERT_GT(whole.trainer->total_steps(), 8) << "an epoch must take several steps";
+
+  for (const std::int64_t stop : {1, 3, 4, 7}) {
+    const std::string split = "split" + std::to_string(stop);
+    TinyRun first(folder / split), same(folder / split), larger(folder / "larger"),
+        counted(folder / "counted");
+    packed(first, longest);
+    ASSERT_FALSE(first.run(stop));
+    const fs::path saved = first.recorder.checkpoints.back();
+    packed(same, longest);
+    same.trainer->resume(saved);
+    ASSERT_TRUE(same.run());
+    EXPECT_TRUE(same.adapter->values().equal(whole.adapter->values())) << stop;
+    EXPECT_EQ(same.recorder.steps.back().epoch, whole.recorder.steps.back().epoch);
+    packed(larger, 2 * longest);
+    larger.trainer->resume(saved);
+    ASSERT_TRUE(larger.run());
+    EXPECT_EQ(larger.recorder.steps.back().tokens, tokens) << stop;
+    packed(counted, 0);
+    counted.trainer->resume(saved);
+    ASSERT_TRUE(counted.run());
+    EXPECT_EQ(counted.recorder.steps.back().tokens, tokens) << stop;
+  }
+}
+
 TEST(Resume, TakesTheGuardAlong) {
   const TemporaryFolder folder;
   const auto guarded = [&](TinyRun& run) {

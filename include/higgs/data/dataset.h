@@ -27,10 +27,11 @@ struct SpecialIds {
 };
 
 struct DatasetOptions {
-  bool skip_bad_samples = false;  // else the first bad line stops everything
-  std::int64_t max_tokens = 0;    // longest sample in expanded positions; 0: no limit
-  bool skip_too_long = false;     // else a longer sample is an error
-  bool confine_paths = false;     // clips outside the manifest's folder are refused
+  bool skip_bad_samples = false;                 // else the first bad line stops everything
+  std::int64_t max_tokens = 0;                   // longest sample in expanded positions; 0: no limit
+  const char* max_tokens_flag = "--max_tokens";  // where the limit comes from
+  bool skip_too_long = false;                    // else a longer sample is an error
+  bool confine_paths = false;                    // clips outside the manifest's folder are refused
   std::function<void(std::size_t done, std::size_t total)> progress;  // called after every line
 };
 

@@ -3,10 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "higgs/data/sampler.h"
+#include "higgs/data/token_packer.h"
 
 namespace higgs {
 
@@ -27,33 +30,54 @@ struct SplitOptions {
   std::int64_t batch_size = 1;  // samples of a micro-batch
   std::int64_t grad_accum = 1;  // micro-batches of a rank
   std::int64_t world_size = 1;
-  std::int64_t samples_per_step() const { return batch_size * grad_accum * world_size; }
+  std::int64_t tokens_per_batch =
+      0;  // > 0: micro-batches of as many samples as have no more tokens than this
+  std::int64_t batches_per_step() const { return grad_accum * world_size; }
+  std::int64_t samples_per_step() const { return batch_size * batches_per_step(); }
 };
 
-// Where a step stands in the stream of samples: how many the steps before it drew.
+// How long a run is, what it did before its origin included.
+struct RunLength {
+  std::int64_t samples = 0;  // drawn from the sampler's stream
+  std::int64_t steps = 0;    // > 0: so many steps instead
+};
+
+// The step from which on steps are planned, and where the stream stood then.
 struct StepOrigin {
-  std::int64_t step = 0, samples = 0;
+  std::int64_t step = 0;
+  StreamPlace place;
 };
 
 class StepPlanner {
  public:
-  // `lengths`: tokens of each sample. The run draws `total_samples` of the sampler's stream, step after step;
-  // its last step may be smaller. A run whose steps were of another size before `origin` goes on from there.
+  // `lengths`: tokens of each sample, none above tokens_per_batch. The run draws samples of the sampler's
+  // stream, step after step; its last step may be smaller. A run whose steps were of another size before
+  // `origin` goes on from there.
   StepPlanner(std::vector<std::int64_t> lengths, std::uint64_t seed, const SplitOptions& options,
-              std::int64_t total_samples, const StepOrigin& origin = {});
+              const RunLength& length, StepOrigin origin = {});
 
-  std::int64_t total_steps() const;
-  // Samples drawn by the steps before this one, which must not lie before the origin.
-  std::int64_t samples_before(std::int64_t step) const;
+  const StepOrigin& origin() const { return origin_; }
+  // From the same origin, planners with the same text plan the same steps.
+  std::string split_text() const;
+
+  std::int64_t total_steps() const { return total_steps_; }
+  // Samples drawn by the steps before this one, which must not lie before the origin; and where they leave
+  // the stream.
+  std::int64_t samples_before(std::int64_t step);
+  StreamPlace place_before(std::int64_t step);
   // Each sample of the step once. Longest first, each to the rank with the fewest tokens that has room
   // (Graham's longest-processing-time rule, with a limit on the number), and the same within a rank; where
-  // dealing them out in order happens to be better, that.
+  // dealing them out in order happens to be better, that. With tokens_per_batch: the same with whole
+  // micro-batches.
   StepPlan plan(std::int64_t step);
-  // As they would be dealt out in order, batch_size to each rank in turn: for comparison.
+  // As they would be dealt out in order, a micro-batch to each rank in turn: for comparison.
   StepPlan plan_in_order(std::int64_t step);
 
  private:
+  std::int64_t drawn_before(std::int64_t step) const;  // since the origin, without tokens_per_batch
+  std::int64_t bins_before(std::int64_t step) const;   // likewise, with it
   std::vector<std::size_t> samples_of(std::int64_t step);
+  StepPlan plan_bins(std::int64_t step, bool balanced);
   std::vector<std::vector<std::int64_t>> deal(std::int64_t num_samples) const;
   StepPlan make_plan(const std::vector<std::size_t>& samples,
                      const std::vector<std::vector<std::int64_t>>& shares, bool balanced) const;
@@ -61,8 +85,11 @@ class StepPlanner {
   std::vector<std::int64_t> lengths_;
   Sampler sampler_;
   SplitOptions options_;
-  std::int64_t total_samples_;
   StepOrigin origin_;
+  std::int64_t num_drawn_ = 0;         // from the origin on, without tokens_per_batch
+  std::optional<TokenPacker> packer_;  // with it
+  std::optional<std::int64_t> end_;    // of the stream
+  std::int64_t num_bins_ = 0, total_steps_ = 0;
 };
 
 // Splits 0 .. lengths.size() - 1 into `parts` with about the same sum, at most `most` indices in each.

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "higgs/data/step_plan.h"
 #include "higgs/formats/checkpoint_folder.h"
 #include "higgs/model/adapter.h"
 #include "higgs/train/optimizer.h"
@@ -17,9 +18,12 @@ namespace higgs {
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
 struct CheckpointState {
-  std::int64_t step = 0;                  // optimizer steps done
-  std::int64_t optimizer_steps = 0;       // of them, those that moved the adapter
-  std::int64_t samples = 0;               // samples drawn by them: where the data stands
+  std::int64_t step = 0;             // optimizer steps done
+  std::int64_t optimizer_steps = 0;  // of them, those that moved the adapter
+  std::int64_t samples = 0;          // samples drawn by them
+  StreamPlace place;                 // where they leave the stream of samples
+  StepOrigin origin;                 // from where steps were planned, and how: StepPlanner::split_text()
+  std::string split;
   std::int64_t tokens = 0;                // trained on so far
   double seconds = 0.0;                   // trained so far
   bool evaluated = false;                 // validation of this step was done

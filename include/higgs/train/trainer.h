@@ -20,8 +20,9 @@
 namespace higgs {
 
 struct TrainerOptions {
-  std::int64_t batch_size = 2;  // samples per micro-batch
-  std::int64_t grad_accum = 1;  // micro-batches per optimizer step
+  std::int64_t batch_size = 2;        // samples per micro-batch
+  std::int64_t tokens_per_batch = 0;  // > 0: SplitOptions' instead
+  std::int64_t grad_accum = 1;        // micro-batches per optimizer step
   double learning_rate = 2e-4;
   double epochs = 1.0;
   std::int64_t max_steps = 0;  // 0: as `epochs` says
@@ -112,7 +113,7 @@ class Trainer {
 
   EvalMetrics evaluate();
   // How samples are split over steps and ranks.
-  const StepPlanner& planner() const { return *planner_; }
+  StepPlanner& planner() { return *planner_; }
   std::int64_t total_steps() const { return planner_->total_steps(); }
   std::int64_t step() const { return step_; }
   const LeakAlarm& leak_alarm() const { return leak_alarm_; }
@@ -125,7 +126,7 @@ class Trainer {
     HostCopy numbers;  // [1 + C] loss sums, gradient norm, verdict
     bool new_samples;  // none of them was trained on before
   };
-  void plan_from(const StepOrigin& origin);
+  void plan_from(StepOrigin origin);
   Pending train_step();
   // Tells of a step when its numbers are there.
   void finish(Pending& pending);
@@ -152,6 +153,7 @@ class Trainer {
   void save_checkpoint();
   void finish_saving();
   std::string fingerprint() const;
+  std::string samples_per_step_text() const;
   Settings settings() const;
   CheckpointState state();
 
@@ -168,7 +170,7 @@ class Trainer {
   UpdateGuard guard_;
   LeakAlarm leak_alarm_;
   CheckpointSaver saver_;
-  std::int64_t samples_per_step_ = 0, warmup_steps_ = 0;
+  std::int64_t warmup_steps_ = 0;
   std::optional<StepPlanner> planner_;
   std::optional<BatchLoader> loader_;
   std::optional<Pending> pending_;
