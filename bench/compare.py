@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Trains the same samples with higgs_train and with transformers + peft, in turns, and prints the ratios.
+"""Does the same work with higgs_train and with transformers + peft, in turns, and prints the ratios.
 
-    compare.py --program build/higgs_train --work DIR [--case NAME]... [--repeats 5] [--samples 48] [--out results.json]
+    compare.py --program build/higgs_train --codec_program build/bench/bench_codec --work DIR [--case NAME]...
+        [--repeats 5] [--samples 48] [--out results.json]
 
-Each repeat runs both, one after the other, over one pass of the samples; the medians are compared, so that what else the
-machine does meets both alike. Tokens are real positions, without padding; the first step is left out; memory is the
-process's peak resident size.
+Each repeat runs both, one after the other; the medians are compared, so that what else the machine does meets both alike.
+Training: one pass over the samples; tokens are real positions, without padding; the first step is left out; memory is the
+process's peak resident size. codec: clips of 5 s encoded one by one by the codec of the released size, random weights.
 """
 import argparse
 import json
@@ -34,8 +35,11 @@ class Case:
 CASES = {
     "text_and_audio": Case(SMALL, 2),
     "audio_only": Case(SMALL, 2, ["--text_weight", "0"], ["--no-text-head"]),
+    "audio_only_packed": Case(SMALL, 2, ["--text_weight", "0", "--tokens_per_batch", "2048"], ["--no-text-head"]),
     "real_layer": Case(LAYER, 2, samples=8),
 }
+CODEC = "codec"
+CODEC_SECONDS, CODEC_CLIPS = 5, 4
 
 
 def run(command):
@@ -46,12 +50,11 @@ def run(command):
     return process.stdout
 
 
-def run_ours(args, case, folder, data, steps):
+def run_ours(args, case, folder, data):
     output = folder / "ours"
     command = [args.program, "train", "--train_manifest", data / "manifest.jsonl", "--base_ckpt", folder / "model",
                "--output_dir", output, "--overwrite", "--val_split", "0", "--dtype", "fp32", "--device", "cpu",
-               "--batch_size", case.batch_size, "--grad_accum", 1, "--max_steps", steps, "--self_test", "off",
-               "--log_steps", 1000]
+               "--batch_size", case.batch_size, "--grad_accum", 1, "--epochs", 1, "--self_test", "off", "--log_steps", 1000]
     for flag, value in LORA.items():
         command += [f"--{flag}", value]
     run([str(word) for word in command + case.ours])
@@ -82,7 +85,25 @@ def make_inputs(args, case, folder, data):
              "--samples", str(case.samples or args.samples)])
 
 
+def compare_codec(args):
+    codec = args.work / "codec"
+    if not (codec / "config.json").exists():
+        run([sys.executable, str(BENCH / "baseline/make_codec.py"), "--out", str(codec)])
+    ours, theirs = [], []
+    for i in range(args.repeats):
+        theirs.append(json.loads(run([sys.executable, str(BENCH / "baseline/hf_codec.py"), "--codec", str(codec), "--seconds",
+                                      str(CODEC_SECONDS), "--clips", str(CODEC_CLIPS)])))
+        ours.append(json.loads(run([str(args.codec_program), str(codec), str(CODEC_SECONDS), str(CODEC_CLIPS)])))
+        print(f"  {CODEC} {i + 1}/{args.repeats}: {ours[-1]['seconds']:.1f} s against {theirs[-1]['seconds']:.1f} s",
+              file=sys.stderr, flush=True)
+    mine, other = (statistics.median(one["audio_seconds"] / one["seconds"] for one in runs) for runs in (ours, theirs))
+    print(f"{CODEC}: {mine:.2f} s of audio a second against {other:.2f} = {mine / other:.2f}x", flush=True)
+    return {"case": CODEC, "speed_ratio": mine / other, "ours": ours, "theirs": theirs}
+
+
 def compare(args, name):
+    if name == CODEC:
+        return compare_codec(args)
     case, folder = CASES[name], args.work / name
     data = args.work / f"data-{case.samples or args.samples}"
     make_inputs(args, case, folder, data)
@@ -90,7 +111,7 @@ def compare(args, name):
     ours, theirs = [], []
     for i in range(args.repeats):
         theirs.append(run_theirs(case, folder, data, steps))
-        ours.append(run_ours(args, case, folder, data, steps))
+        ours.append(run_ours(args, case, folder, data))
         print(f"  {name} {i + 1}/{args.repeats}: {ours[-1]['tokens_per_second']:.0f} against "
               f"{theirs[-1]['tokens_per_second']:.0f} tokens/s", file=sys.stderr, flush=True)
 
@@ -121,13 +142,14 @@ def machine():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", type=pathlib.Path, required=True)
+    parser.add_argument("--codec_program", type=pathlib.Path, required=True)
     parser.add_argument("--work", type=pathlib.Path, required=True)
-    parser.add_argument("--case", action="append", choices=CASES)
+    parser.add_argument("--case", action="append", choices=[*CASES, CODEC])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--samples", type=int, default=48)
     parser.add_argument("--out", type=pathlib.Path)
     args = parser.parse_args()
-    results = {"machine": machine(), "cases": [compare(args, name) for name in args.case or CASES]}
+    results = {"machine": machine(), "cases": [compare(args, name) for name in args.case or [*CASES, CODEC]]}
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(results, indent=1) + "\n")
