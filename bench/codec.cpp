@@ -6,6 +6,7 @@
 #include <random>
 #include <vector>
 
+#include "higgs/base/freed_memory.h"
 #include "higgs/codec/audio_tokenizer.h"
 
 int main(int argc, char** argv) {
@@ -13,6 +14,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: bench_codec FOLDER SECONDS CLIPS\n");
     return 2;
   }
+  higgs::keep_freed_memory();
   const double seconds = std::atof(argv[2]);
   const int count = std::atoi(argv[3]);
   const higgs::AudioTokenizer codec(argv[1], at::kCPU);

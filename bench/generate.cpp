@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "higgs/base/freed_memory.h"
 #include "higgs/model/generate.h"
 #include "higgs/model/special_ids.h"
 
@@ -12,6 +13,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: bench_generate FOLDER PROMPT_TOKENS FRAMES\n");
     return 2;
   }
+  higgs::keep_freed_memory();
   higgs::HiggsModel model(argv[1], at::kFloat, at::kCPU);
   const higgs::SpecialIds ids = higgs::special_ids(model.config());
   higgs::EncodedSample prompt;

@@ -1,10 +1,12 @@
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 
 #include "higgs/app/commands.h"
 #include "higgs/app/version.h"
 #include "higgs/base/ending.h"
 #include "higgs/base/error.h"
+#include "higgs/base/freed_memory.h"
 
 namespace higgs {
 namespace {
@@ -47,9 +49,16 @@ int run_command(const std::vector<std::string>& words) {
   throw UserError("unknown command '" + words[0] + "'; higgs_train --help lists them");
 }
 
+// MKL promises the same bits from one run to the next only so (its "conditional numerical reproducibility").
+void ask_for_equal_bits() {
+  ::setenv("MKL_CBWR", "AUTO", /*overwrite=*/0);
+}
+
 }  // namespace
 
 int run_program(int argc, const char* const* argv) {
+  keep_freed_memory();
+  ask_for_equal_bits();
   try {
     return run_command({argv + 1, argv + argc});
   } catch (...) {

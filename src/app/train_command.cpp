@@ -24,10 +24,6 @@ DatasetOptions dataset_options(const TrainOptions& options, Collective& ranks) {
   DatasetOptions out;
   out.skip_bad_samples = options.skip_bad_samples;
   out.max_tokens = options.max_tokens;
-  if (options.trainer.tokens_per_batch > 0 && options.trainer.tokens_per_batch < options.max_tokens) {
-    out.max_tokens = options.trainer.tokens_per_batch;
-    out.max_tokens_flag = "--tokens_per_batch";
-  }
   out.skip_too_long = options.on_too_long == "skip";
   out.confine_paths = options.base.confine_paths;
   out.progress = [&ranks, progress = log::Progress("reading clips")](std::size_t done,
@@ -56,12 +52,19 @@ Data load_data(BaseModel& base, const TrainOptions& options, Collective& ranks) 
     }
   }
   ranks.at(0, "reading the data");
-  const auto load = [&](const std::string& path) {
-    return Dataset::load(path, base.tokenizer(), base.codes(), base.ids(), dataset_options(options, ranks));
+  const auto load = [&](const std::string& path, const DatasetOptions& limits) {
+    return Dataset::load(path, base.tokenizer(), base.codes(), base.ids(), limits);
   };
-  Data data{load(options.train_manifest), {}};
+  const DatasetOptions limits = dataset_options(options, ranks);
+  DatasetOptions packed = limits;
+  if (const std::int64_t budget = options.trainer.tokens_per_batch;
+      budget > 0 && budget < options.max_tokens) {
+    packed.max_tokens = budget;
+    packed.max_tokens_flag = "--tokens_per_batch";
+  }
+  Data data{load(options.train_manifest, packed), {}};
   if (!options.val_manifest.empty()) {
-    data.validation = load(options.val_manifest);
+    data.validation = load(options.val_manifest, limits);
   } else if (options.val_split > 0.0) {
     const auto every = static_cast<std::size_t>(std::max(2.0, 1.0 / options.val_split + 0.5));
     if (data.training.size() >= every) data.validation = data.training.split_every(every);

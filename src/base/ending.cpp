@@ -34,10 +34,12 @@ Ending ending_of(const std::exception_ptr& error) {
   } catch (const fs::filesystem_error& e) {  // a path that can't be looked at: too long, no right to
     return {2, e.path1().string() + ": " + e.code().message()};
   } catch (const std::bad_alloc&) {
-    return {1, "out of memory; try a smaller --batch_size"};
+    return {1, "out of memory; try a smaller --batch_size or --tokens_per_batch"};
   } catch (const std::exception& e) {
     const std::string text = first_line(e.what());
-    return {1, says_out_of_memory(text) ? "out of memory; try a smaller --batch_size (" + text + ")" : text};
+    return {1, says_out_of_memory(text)
+                   ? "out of memory; try a smaller --batch_size or --tokens_per_batch (" + text + ")"
+                   : text};
   } catch (...) {
     return {1, "unknown error"};
   }

@@ -45,7 +45,7 @@ BatchLoader::BatchLoader(const Dataset& dataset, const SpecialIds& ids, const St
 
 std::optional<BatchLoader::Job> BatchLoader::next_job() {
   if (planned_.empty()) {
-    if (planned_step_ == planner_.total_steps()) return std::nullopt;
+    if (planned_step_ >= planner_.total_steps()) return std::nullopt;
     StepPlan plan = planner_.plan(planned_step_++);
     for (MicroBatch& micro : plan.ranks[static_cast<std::size_t>(rank_)]) {
       planned_.push_back({std::move(micro), plan.imbalance(), false});

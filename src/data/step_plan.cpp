@@ -61,7 +61,11 @@ StepPlanner::StepPlanner(std::vector<std::int64_t> lengths, std::uint64_t seed, 
       options_(options),
       origin_(std::move(origin)) {
   HIGGS_ASSERT(options.samples_per_step() > 0 && (length.samples > 0 || length.steps > 0));
-  const std::int64_t steps = std::max<std::int64_t>(length.steps - origin_.step, 0);
+  // Products of what flags allow pass 64 bits.
+  constexpr std::int64_t kMostSamples = std::int64_t{1} << 53;
+  const std::int64_t steps =
+      std::min(std::max<std::int64_t>(length.steps - origin_.step, 0),
+               kMostSamples / std::max(options.samples_per_step(), options.batches_per_step()));
   const StreamPlace& place = origin_.place;
   if (length.steps == 0) end_ = std::max(length.samples, place.next);
   if (options.tokens_per_batch > 0) {

@@ -11,7 +11,9 @@ namespace higgs::kernels {
 
 #if defined(HIGGS_HAS_NVCC)
 inline void check_launch(int status, const char* name) {
-  TORCH_CHECK(status == 0, name, " failed, CUDA error ", status);
+  constexpr int kOutOfMemory = 2;  // cudaErrorMemoryAllocation: a kernel is loaded when it is first launched
+  TORCH_CHECK(status == 0, name, " failed, CUDA error ", status,
+              status == kOutOfMemory ? ": out of memory" : "");
 }
 // Kernels go to the current device's legacy default stream (the null stream), which is PyTorch's current one:
 // no other is ever made current here.

@@ -18,13 +18,13 @@ CpuLevel cpu_level();  // of the processor this runs on
 
 #if defined(__x86_64__)
 template <typename Body>
-__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,bmi2"))) void run_avx512(
-    const Body& body, std::int64_t begin, std::int64_t end) {
+__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma"))) void run_avx512(const Body& body,
+                                                                                       std::int64_t begin,
+                                                                                       std::int64_t end) {
   body(begin, end);
 }
 template <typename Body>
-__attribute__((target("avx2,fma,bmi2"))) void run_avx2(const Body& body, std::int64_t begin,
-                                                       std::int64_t end) {
+__attribute__((target("avx2,fma"))) void run_avx2(const Body& body, std::int64_t begin, std::int64_t end) {
   body(begin, end);
 }
 #endif

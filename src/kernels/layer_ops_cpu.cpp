@@ -1,4 +1,4 @@
-// CPU twins of rotary.cu, swiglu.cu and add_rows.cu.
+// CPU twins of layer_ops.cu.
 #include "args.h"
 #include "cpu.h"
 

@@ -47,9 +47,10 @@ RowIndex rows_of(const RowIndex& index, const at::Tensor& rows) {
   return {index.sample.index_select(0, rows), index.position.index_select(0, rows)};
 }
 
-// On a GPU the fused attention is LibTorch's flash kernel, which knows no float32.
-bool can_fuse(at::Device device, at::ScalarType dtype) {
-  return device.is_cpu() || (has_cuda_kernels() && dtype == at::kBFloat16);
+// On a GPU the fused attention is LibTorch's flash kernel, which knows no float32 and not every head.
+bool can_fuse(at::Device device, at::ScalarType dtype, std::int64_t head_dim) {
+  return device.is_cpu() ||
+         (has_cuda_kernels() && dtype == at::kBFloat16 && head_dim % 8 == 0 && head_dim <= 256);
 }
 
 }  // namespace
@@ -66,7 +67,7 @@ ForwardContext HiggsModel::make_context(const PackedBatch& batch, const ForwardO
   }
   context.all.cu_seqlens_int32 = batch.cu_seqlens_int32;
   context.is_audio = batch.is_audio;
-  context.fused = !reference_path_ && can_fuse(device_, options.wide ? at::kFloat : dtype_);
+  context.fused = !reference_path_ && can_fuse(device_, options.wide ? at::kFloat : dtype_, config_.head_dim);
   context.rows.text = batch.text_rows;
   context.rows.audio = batch.audio_rows;
   const at::Tensor order = at::cat({batch.text_rows, batch.audio_rows});

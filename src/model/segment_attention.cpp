@@ -60,7 +60,7 @@ Attended attend_segments(const at::Tensor& q, const at::Tensor& k, const at::Ten
     const std::int64_t most = longest(segments);
     auto [out, lse, rng_state, unused, mask] = at::_flash_attention_forward(
         q, k, v, cu, cu, most, most, /*dropout_p=*/0.0, /*is_causal=*/true, /*return_debug_mask=*/false);
-    return {out, {lse}, rng_state, unused};
+    return {out.contiguous(), {lse}, rng_state, unused};
   }
   result.out = at::empty_like(q);
   const std::int64_t H = q.size(1);
@@ -99,7 +99,7 @@ AttentionGradients attend_segments_backward(const at::Tensor& d_out, const at::T
     auto [d_q, d_k, d_v] = at::_flash_attention_backward(
         d_out, q, k, v, attended.out, attended.log_sum_of_exp[0], cu, cu, most, most, /*dropout_p=*/0.0,
         /*is_causal=*/true, attended.rng_state, attended.unused);
-    return {d_q, d_k, d_v};
+    return {d_q.contiguous(), d_k.contiguous(), d_v.contiguous()};
   }
   AttentionGradients d{at::empty_like(q), at::empty_like(k), at::empty_like(v)};
   const std::int64_t H = q.size(1), G = k.size(1);

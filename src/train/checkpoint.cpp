@@ -46,11 +46,11 @@ std::int64_t count_in(const JsonObject& fields, const std::string& key) {
 std::vector<std::int64_t> positions_in(const JsonObject& fields, const std::string& key) {
   std::vector<std::int64_t> positions;
   for (const double number : fields.numbers(key)) {
-    positions.push_back(static_cast<std::int64_t>(number));
-    const bool ascends = positions.size() == 1 || positions[positions.size() - 2] < positions.back();
+    const bool ascends = positions.empty() || static_cast<double>(positions.back()) < number;
     if (!(number >= 0.0 && number < 9e15) || !ascends) {
       throw UserError(fields.where() + ": key '" + key + "' must hold ascending positions");
     }
+    positions.push_back(static_cast<std::int64_t>(number));
   }
   return positions;
 }
@@ -95,6 +95,7 @@ CheckpointState state_from_json(const std::string& text, const std::string& wher
   state.origin = {count_in(fields, "origin_step"),
                   {count_in(fields, "origin_next_sample"), positions_in(fields, "origin_samples_left")}};
   state.split = fields.string("split");
+  if (state.origin.step > state.step) throw UserError(where + ": key 'origin_step' lies behind 'step'");
   state.tokens = count_in(fields, "tokens");
   state.seconds = fields.number("seconds");
   state.evaluated = fields.boolean("evaluated", false);

@@ -88,7 +88,7 @@ void GradientComputer::split(std::int64_t step, std::vector<LoadedBatch>& batche
   if (num_splits_++ == 0) {
     log::warn(where + std::to_string(rows) + " tokens at once (" + std::to_string(size) +
               " samples); such micro-batches are split from now on, which changes nothing but the time; "
-              "a smaller --batch_size with more --grad_accum spares it");
+              "a smaller --batch_size or --tokens_per_batch with more --grad_accum spares it");
   }
   std::vector<std::int64_t> lengths;
   for (const std::size_t sample : whole.samples) lengths.push_back(dataset_.length(sample));

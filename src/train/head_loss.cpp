@@ -62,7 +62,8 @@ class HeadLossFunction : public torch::autograd::Function<HeadLossFunction> {
 HeadLoss composed_loss(const at::Tensor& hidden, LoraLinear& head, const at::Tensor& targets,
                        const at::Tensor& weights) {
   const std::int64_t groups = targets.size(1);
-  const at::Tensor logits = head.forward(hidden, {}).view({hidden.size(0) * groups, -1}).to(at::kFloat);
+  const at::Tensor logits =
+      head.forward(hidden, {}).view({hidden.size(0) * groups, head.out_features() / groups}).to(at::kFloat);
   const at::Tensor flat = targets.flatten();
   const at::Tensor losses =
       at::cross_entropy_loss(logits, flat.clamp_min(0), {}, at::Reduction::None) * flat.ge(0);

@@ -87,7 +87,7 @@ std::string Trainer::samples_per_step_text() const {
 
 Settings Trainer::settings() const {
   const TrainerOptions& o = options_;
-  return {{"--batch_size", std::to_string(o.batch_size)},
+  return {{"--batch_size", o.tokens_per_batch > 0 ? "" : std::to_string(o.batch_size)},
           {"--grad_accum", std::to_string(o.grad_accum)},
           {"ranks", std::to_string(ranks_.world_size())},
           {"--tokens_per_batch", std::to_string(o.tokens_per_batch)},
@@ -106,7 +106,8 @@ Settings Trainer::settings() const {
           {"--text_weight", text_of(o.text_loss ? o.objective.text_weight : 0.0)},
           {"--audio_weight", text_of(o.objective.audio_weight)},
           {"--codebook_reduction", o.objective.sum_codebooks ? "sum" : "mean"},
-          {"--spike_guard", text_of(o.spike_guard)}};
+          {"--spike_guard", text_of(o.spike_guard)},
+          {"--reference_path", model_.reference_path() ? "true" : "false"}};
 }
 
 CheckpointState Trainer::state() {
@@ -150,9 +151,16 @@ void Trainer::resume(const fs::path& checkpoint) {
   ranks_.broadcast(optimizer_.second_moment());
   optimizer_.set_num_steps(state.optimizer_steps);
   step_ = state.step;
-  // Packing begins where a run's did: with the same limits from its origin, with others from where it stands.
-  plan_from(state.origin);
-  if (state.split != planner_->split_text()) plan_from({state.step, state.place});
+  // Packing begins where the run's did: with the same limits from its origin, with others from where it
+  // stands.
+  const bool same_split = state.split == planner_->split_text();
+  const bool over = options_.max_steps > 0 && options_.max_steps < state.step;
+  plan_from(same_split && !over ? state.origin : StepOrigin{state.step, state.place});
+  if (!same_split && options_.tokens_per_batch > 0 && ranks_.rank() == 0) {
+    log::warn(
+        "the samples that are left of this epoch are packed anew: steps are no longer those of a run never "
+        "stopped");
+  }
   tokens_ = tokens_before_ = state.tokens;
   seconds_before_ = state.seconds;
   if (state.evaluated) evaluated_step_ = step_;

@@ -169,7 +169,7 @@ EvalMetrics Trainer::evaluate() {
 }
 
 void Trainer::self_test() {
-  if (!options_.self_test || step_ == total_steps()) return;
+  if (!options_.self_test || step_ >= total_steps()) return;
   ranks_.at(0, "the self-test");
   const std::vector<MicroBatch> micros = planner_->plan(step_).ranks[static_cast<std::size_t>(ranks_.rank())];
   if (micros.empty()) return;
@@ -239,7 +239,7 @@ bool Trainer::run(const std::function<bool()>& should_stop) {
     if (failure_) end_with_failure();
   }
   finish_saving();
-  return step_ == total_steps();
+  return step_ >= total_steps();
 }
 
 void Trainer::end_with_failure() {

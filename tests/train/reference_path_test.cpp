@@ -13,7 +13,8 @@ namespace {
 using test::golden;
 
 double relative(const at::Tensor& a, const at::Tensor& b) {
-  return at::linalg_vector_norm(a - b).item<double>() / at::linalg_vector_norm(b).item<double>();
+  const double difference = at::linalg_vector_norm(a - b).item<double>();
+  return difference == 0.0 ? 0.0 : difference / at::linalg_vector_norm(b).item<double>();
 }
 
 struct Computed {
@@ -53,6 +54,7 @@ void expect_equal(HiggsModel& model, Adapter& adapter, const PackedBatch& batch,
   const Computed plain = compute(model, adapter, batch, true, dropout);
   EXPECT_NEAR(fused.total, plain.total, bounds.loss * plain.total);
   EXPECT_NEAR(fused.text.item<double>(), plain.text.item<double>(), bounds.loss * plain.text.item<double>());
+  EXPECT_TRUE(fused.correct.equal(plain.correct));
   EXPECT_LT(relative(fused.audio, plain.audio), bounds.loss);
   EXPECT_LT(relative(fused.hidden, plain.hidden), bounds.hidden);
   EXPECT_GT(at::linalg_vector_norm(plain.gradient).item<double>(), 0.0);
@@ -93,6 +95,37 @@ TEST(ReferencePath, IsWhatTheFusedOneComputesForEveryKindOfAdapter) {
     Adapter adapter(model, golden(std::string("hf/") + name));
     const PackedBatch batch = test::batch_of(test::hf_samples(), {3, 4}, special_ids(model.config()));
     for (const double dropout : {0.0, 0.2}) expect_equal(model, adapter, batch, dropout, kFloat32);
+  }
+}
+
+// Text alone, and nothing that is learnt at all: no row for a head, or none for the last layer.
+TEST(ReferencePath, IsWhatTheFusedOneComputesWithoutAnyAudio) {
+  HiggsModel model(golden("hf/model"), at::kFloat, at::kCPU);
+  Adapter adapter(model, golden("hf/adapter_lora"));
+  const SpecialIds ids = special_ids(model.config());
+  EncodedSample sample;
+  sample.input_ids = {5, 9, 200, 31, 7};
+  for (const bool learnt : {true, false}) {
+    sample.label_ids = learnt ? std::vector<std::int64_t>{kIgnore, kIgnore, 200, 31, kIgnore}
+                              : std::vector<std::int64_t>(5, kIgnore);
+    const PackedBatch batch = test::batch_of({sample}, {0}, ids);
+    if (learnt) {
+      expect_equal(model, adapter, batch, 0.2, kFloat32);
+      continue;
+    }
+    for (const bool reference : {false, true}) {
+      model.set_reference_path(reference);
+      ForwardOptions options;
+      options.only_targets = true;
+      const BatchLoss loss = batch_loss(model, batch, model.forward(batch, options),
+                                        loss_weights(test::counts_of(batch), {}, at::kCPU), true);
+      EXPECT_EQ(loss.total.item<double>(), 0.0);
+      if (!loss.total.requires_grad()) continue;
+      adapter.grads().zero_();
+      loss.total.backward();
+      EXPECT_EQ(adapter.grads().abs().max().item<double>(), 0.0);
+    }
+    model.set_reference_path(false);
   }
 }
 

@@ -166,6 +166,23 @@ TEST(Resume, AnotherStepSizeLosesNoSample) {
   EXPECT_TRUE(rest.adapter->values().equal(whole.adapter->values()));
 }
 
+// A run asked for fewer steps than it has done is over.
+TEST(Resume, PastItsEndThereIsNothingToDo) {
+  for (const std::int64_t tokens : {0, 400}) {
+    const TemporaryFolder folder;
+    TinyRun first(folder / "run"), second(folder / "run");
+    first.options.tokens_per_batch = second.options.tokens_per_batch = tokens;
+    first.options.max_steps = 4;
+    first.make();
+    ASSERT_TRUE(first.run());
+    second.options.max_steps = 2;
+    second.make().resume(first.recorder.checkpoints.back());
+    EXPECT_TRUE(second.run());
+    EXPECT_TRUE(second.recorder.steps.empty());
+    EXPECT_EQ(second.trainer->step(), 4);
+  }
+}
+
 // Five samples packed anew in each epoch: stopped between the micro-batches of one, the run goes on with
 // those that are left, with the same budget bit for bit, with another one or in numbers of samples without
 // losing any.
