@@ -76,6 +76,22 @@ void print_balance(const std::vector<std::int64_t>& lengths) {
   }
 }
 
+// Ten epochs packed under token budgets, as a run does before it starts.
+void print_packing(const std::vector<std::int64_t>& lengths) {
+  constexpr std::int64_t kEpochs = 10;
+  const double tokens = static_cast<double>(std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0}));
+  std::printf("\n--tokens_per_batch\n%6s | %8s | %s\n", "tokens", "full", "CPU time for a million samples");
+  for (const std::int64_t budget : {1024, 2048, 4096, 8192}) {
+    const auto drawn = kEpochs * static_cast<std::int64_t>(lengths.size());
+    const std::clock_t begin = std::clock();
+    TokenPacker packer(lengths, /*seed=*/1, budget, {}, drawn);
+    const double room = static_cast<double>(packer.num_bins() * budget);
+    const double seconds = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+    std::printf("%6lld | %6.2f %% | %.2f s\n", static_cast<long long>(budget),
+                100.0 * kEpochs * tokens / room, seconds * 1e6 / static_cast<double>(drawn));
+  }
+}
+
 SpecialIds special_ids() {
   SpecialIds ids;
   ids.audio_in = 128015;
@@ -147,6 +163,7 @@ void run() {
       kNumSamples, kShortest, kLongest, kMedianSeconds, kSigma, kFramesPerSecond, kSlowest, kFastest,
       static_cast<long long>(kPromptTokens), mean(tokens), quantile(tokens, 0.05), quantile(tokens, 0.95));
   print_balance(lengths);
+  print_packing(lengths);
   print_loader(utterances);
 }
 
