@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Does the same work with higgs_train and with transformers + peft, in turns, and prints the ratios.
 
-    compare.py --program build/higgs_train --codec_program build/bench/bench_codec --work DIR [--case NAME]...
+    compare.py --program build/higgs_train --bench_programs build/bench --work DIR [--case NAME]...
         [--repeats 5] [--samples 48] [--out results.json]
 
 Each repeat runs both, one after the other; the medians are compared, so that what else the machine does meets both alike.
 Training: one pass over the samples; tokens are real positions, without padding; the first step is left out; memory is the
-process's peak resident size. codec: clips of 5 s encoded one by one by the codec of the released size, random weights.
+process's peak resident size. codec: clips of 5 s encoded one by one by the codec of the released size, random weights. generate:
+frames after a prompt of 64 tokens, greedily, by the small model of audio_only.
 """
 import argparse
 import json
@@ -38,8 +39,8 @@ CASES = {
     "audio_only_packed": Case(SMALL, 2, ["--text_weight", "0", "--tokens_per_batch", "2048"], ["--no-text-head"]),
     "real_layer": Case(LAYER, 2, samples=8),
 }
-CODEC = "codec"
 CODEC_SECONDS, CODEC_CLIPS = 5, 4
+PROMPT_TOKENS, FRAMES = 64, 200
 
 
 def run(command):
@@ -85,25 +86,44 @@ def make_inputs(args, case, folder, data):
              "--samples", str(case.samples or args.samples)])
 
 
+def compare_rates(args, name, what, theirs_command, ours_command):
+    """Two programs that print {"seconds": ..., what: ...}."""
+    ours, theirs = [], []
+    for i in range(args.repeats):
+        theirs.append(json.loads(run([str(word) for word in theirs_command])))
+        ours.append(json.loads(run([str(word) for word in ours_command])))
+        print(f"  {name} {i + 1}/{args.repeats}: {ours[-1]['seconds']:.2f} s against {theirs[-1]['seconds']:.2f} s",
+              file=sys.stderr, flush=True)
+    mine, other = (statistics.median(one[what] / one["seconds"] for one in runs) for runs in (ours, theirs))
+    print(f"{name}: {mine:.2f} {what} a second against {other:.2f} = {mine / other:.2f}x", flush=True)
+    return {"case": name, "speed_ratio": mine / other, "ours": ours, "theirs": theirs}
+
+
 def compare_codec(args):
     codec = args.work / "codec"
     if not (codec / "config.json").exists():
         run([sys.executable, str(BENCH / "baseline/make_codec.py"), "--out", str(codec)])
-    ours, theirs = [], []
-    for i in range(args.repeats):
-        theirs.append(json.loads(run([sys.executable, str(BENCH / "baseline/hf_codec.py"), "--codec", str(codec), "--seconds",
-                                      str(CODEC_SECONDS), "--clips", str(CODEC_CLIPS)])))
-        ours.append(json.loads(run([str(args.codec_program), str(codec), str(CODEC_SECONDS), str(CODEC_CLIPS)])))
-        print(f"  {CODEC} {i + 1}/{args.repeats}: {ours[-1]['seconds']:.1f} s against {theirs[-1]['seconds']:.1f} s",
-              file=sys.stderr, flush=True)
-    mine, other = (statistics.median(one["audio_seconds"] / one["seconds"] for one in runs) for runs in (ours, theirs))
-    print(f"{CODEC}: {mine:.2f} s of audio a second against {other:.2f} = {mine / other:.2f}x", flush=True)
-    return {"case": CODEC, "speed_ratio": mine / other, "ours": ours, "theirs": theirs}
+    theirs = [sys.executable, BENCH / "baseline/hf_codec.py", "--codec", codec, "--seconds", CODEC_SECONDS, "--clips",
+              CODEC_CLIPS]
+    return compare_rates(args, "codec", "audio_seconds", theirs,
+                         [args.bench_programs / "bench_codec", codec, CODEC_SECONDS, CODEC_CLIPS])
+
+
+def compare_generation(args):
+    case, folder = CASES["audio_only"], args.work / "audio_only"
+    make_inputs(args, case, folder, args.work / f"data-{args.samples}")
+    theirs = [sys.executable, BENCH / "baseline/hf_generate.py", "--model", folder / "model", "--prompt_tokens",
+              PROMPT_TOKENS, "--frames", FRAMES]
+    return compare_rates(args, "generate", "frames", theirs,
+                         [args.bench_programs / "bench_generate", folder / "model", PROMPT_TOKENS, FRAMES])
+
+
+OTHERS = {"codec": compare_codec, "generate": compare_generation}
 
 
 def compare(args, name):
-    if name == CODEC:
-        return compare_codec(args)
+    if name in OTHERS:
+        return OTHERS[name](args)
     case, folder = CASES[name], args.work / name
     data = args.work / f"data-{case.samples or args.samples}"
     make_inputs(args, case, folder, data)
@@ -142,14 +162,14 @@ def machine():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", type=pathlib.Path, required=True)
-    parser.add_argument("--codec_program", type=pathlib.Path, required=True)
+    parser.add_argument("--bench_programs", type=pathlib.Path, required=True)
     parser.add_argument("--work", type=pathlib.Path, required=True)
-    parser.add_argument("--case", action="append", choices=[*CASES, CODEC])
+    parser.add_argument("--case", action="append", choices=[*CASES, *OTHERS])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--samples", type=int, default=48)
     parser.add_argument("--out", type=pathlib.Path)
     args = parser.parse_args()
-    results = {"machine": machine(), "cases": [compare(args, name) for name in args.case or [*CASES, CODEC]]}
+    results = {"machine": machine(), "cases": [compare(args, name) for name in args.case or [*CASES, *OTHERS]]}
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(results, indent=1) + "\n")
