@@ -4,20 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <numeric>
-#include <random>
 #include <set>
+
+#include "support/lengths.h"
 
 namespace higgs {
 namespace {
 
-std::vector<std::int64_t> random_lengths(std::size_t count, unsigned seed) {
-  std::mt19937 random(seed);
-  std::lognormal_distribution<double> distribution(5.0, 0.6);
-  std::vector<std::int64_t> lengths;
-  for (std::size_t i = 0; i < count; ++i)
-    lengths.push_back(20 + static_cast<std::int64_t>(distribution(random)));
-  return lengths;
-}
+using test::random_lengths;
 
 // Checks a step's plan against its limits and returns its samples by place.
 std::vector<std::size_t> samples_by_place(const StepPlan& plan, const SplitOptions& options,

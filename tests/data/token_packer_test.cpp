@@ -5,23 +5,15 @@
 #include <gtest/gtest.h>
 
 #include <numeric>
-#include <random>
 #include <set>
 
 #include "higgs/data/step_plan.h"
+#include "support/lengths.h"
 
 namespace higgs {
 namespace {
 
-std::vector<std::int64_t> random_lengths(std::size_t count, unsigned seed) {
-  std::mt19937 random(seed);
-  std::lognormal_distribution<double> distribution(5.0, 0.6);
-  std::vector<std::int64_t> lengths;
-  for (std::size_t i = 0; i < count; ++i) {
-    lengths.push_back(std::min<std::int64_t>(2000, 20 + static_cast<std::int64_t>(distribution(random))));
-  }
-  return lengths;
-}
+using test::random_lengths;
 
 // As the name says, by looking through all bins.
 std::vector<std::vector<std::size_t>> first_fit_plainly(const std::vector<std::int64_t>& sizes,
