@@ -16,7 +16,7 @@ struct PlanCommand {
   std::string base_ckpt, dtype = "bf16";
   std::int64_t batch_size = 2, lora_r = 16, sample_tokens = 500, text_tokens = 4, prompt_tokens = 0;
   double lora_dropout = 0.05, device_memory_gb = 0.0;
-  bool json = false;
+  bool gradient_checkpointing = false, json = false;
 
   FlagTable table() {
     FlagTable t;
@@ -30,6 +30,7 @@ struct PlanCommand {
         .range(0);
     t.add("lora_r", lora_r, "rank of the adapter").range(1, 4096);
     t.add("lora_dropout", lora_dropout, "share of each module's inputs dropped").range(0.0, 0.99);
+    t.add("gradient_checkpointing", gradient_checkpointing, "as train's flag");
     t.add("device_memory_gb", device_memory_gb, "says the largest micro-batch that fits; 0: doesn't")
         .range(0.0, 1e6)
         .range(0.0);
@@ -43,6 +44,7 @@ PlanOptions plan_options(const PlanCommand& command) {
   options.dtype = command.dtype == "fp32" ? at::kFloat : at::kBFloat16;
   options.r = command.lora_r;
   options.dropout = command.lora_dropout > 0.0;
+  options.recompute = command.gradient_checkpointing;
   options.rows = command.batch_size * command.sample_tokens;
   const std::int64_t text = std::min(command.text_tokens, command.sample_tokens);
   const std::int64_t prompt = std::min(command.prompt_tokens, command.sample_tokens - text);

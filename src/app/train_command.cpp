@@ -169,6 +169,7 @@ int train(TrainOptions& options, const FlagTable& table, Collective& ranks) {
   ranks.at(0, "loading the model");
   HiggsModel& model = base.model();
   model.set_reference_path(options.reference_path);
+  model.set_gradient_checkpointing(options.gradient_checkpointing);
   options.trainer.text_loss = use_text_loss(model, table, options);
   Adapter adapter(model, options.lora);
   log::info("adapter: rank " + std::to_string(options.lora.r) + " on " +

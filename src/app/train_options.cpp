@@ -75,6 +75,9 @@ FlagTable TrainOptions::table() {
   t.add("reference_path", reference_path,
         "compute layers and losses as plain compositions of LibTorch's operators: slower, the same within "
         "rounding");
+  t.add("gradient_checkpointing", gradient_checkpointing,
+        "keep only each layer's input and compute the layer again in the backward pass: less memory, more "
+        "time");
   t.add("comm_timeout", comm_timeout,
         "seconds without progress of a rank that others wait for, until the job ends; also the time to join")
       .range(1);

@@ -17,7 +17,8 @@ struct TrainOptions {
       config;
   double val_split = 0.05;
   std::int64_t max_tokens = 8192, seed = 0, comm_timeout = 600, num_workers = 0;
-  bool overwrite = false, skip_bad_samples = false, print_config = false, reference_path = false;
+  bool overwrite = false, skip_bad_samples = false, print_config = false, reference_path = false,
+       gradient_checkpointing = false;
   std::string codebook_reduction = "mean";
   LoraOptions lora;
   TrainerOptions trainer;

@@ -1,5 +1,6 @@
 #include "higgs/model/higgs_model.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
@@ -68,6 +69,7 @@ ForwardContext HiggsModel::make_context(const PackedBatch& batch, const ForwardO
   context.all.cu_seqlens_int32 = batch.cu_seqlens_int32;
   context.is_audio = batch.is_audio;
   context.fused = !reference_path_ && can_fuse(device_, options.wide ? at::kFloat : dtype_, config_.head_dim);
+  context.recompute = recompute_ && options.caches == nullptr && at::GradMode::is_enabled();
   context.rows.text = batch.text_rows;
   context.rows.audio = batch.audio_rows;
   const at::Tensor order = at::cat({batch.text_rows, batch.audio_rows});

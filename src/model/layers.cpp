@@ -7,6 +7,7 @@
 #include <ATen/ops/where.h>
 
 #include "higgs/base/error.h"
+#include "recompute.h"
 
 namespace higgs {
 
@@ -155,20 +156,35 @@ at::Tensor Decoder::forward(at::Tensor x, const ForwardContext& context, std::ve
                             std::vector<at::Tensor>* layer_outputs) {
   HIGGS_ASSERT(caches == nullptr || caches->size() == layers_.size());
   bool all_rows = true;  // whether x holds them still
+  // The backward pass comes when `context` is gone.
+  const auto kept = context.recompute ? std::make_shared<const ForwardContext>(context) : nullptr;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     DecoderLayer& layer = *layers_[i];
     KvCache* cache = caches != nullptr ? &(*caches)[i] : nullptr;
-    if (context.fused && layer.can_fuse()) {
-      const bool last = i + 1 == layers_.size();
-      all_rows = !last;
-      x = layer.forward_fused(x, context, last ? context.last : context.rows, cache);
-    } else {
-      x = layer.forward(x, context, cache);
-    }
+    const bool fused = context.fused && layer.can_fuse();
+    const bool last = fused && i + 1 == layers_.size();  // the other form gives all rows
+    all_rows = !last;
+    const auto run = [&layer, cache, fused, last](const at::Tensor& input, const ForwardContext& shared) {
+      return fused ? layer.forward_fused(input, shared, last ? shared.last : shared.rows, cache)
+                   : layer.forward(input, shared, cache);
+    };
+    x = kept != nullptr ? recomputed(x, layer.parameters_of_adapters(),
+                                     [run, kept](const at::Tensor& input) { return run(input, *kept); })
+                        : run(x, context);
     if (layer_outputs != nullptr) layer_outputs->push_back(x);
   }
   if (all_rows && context.last.rows.defined()) x = x.index_select(0, context.last.rows);
   return norm_->forward(x);
+}
+
+std::vector<at::Tensor> DecoderLayer::parameters_of_adapters() const {
+  std::vector<at::Tensor> parameters;
+  for (const LoraLinear* linear : linears_) {
+    for (const at::Tensor& tensor : {linear->a(), linear->b(), linear->magnitude()}) {
+      if (tensor.defined()) parameters.push_back(tensor);
+    }
+  }
+  return parameters;
 }
 
 std::vector<std::shared_ptr<LoraLinear>> Decoder::linears() const {

@@ -104,6 +104,13 @@ MemoryPlan plan_memory(const ModelConfig& config, const PlanOptions& options) {
   // gone.
   const std::int64_t working = working_per_row(w, b, options);
   const std::int64_t layer = std::max(targets * working, options.rows * working - last);
+  if (options.recompute) {
+    // A layer's input is among the activations. The last layer's is gone when the one before it is at work.
+    plan.activations = options.rows * config.num_layers * b * w.D;
+    plan.working = std::max({heads, options.rows * (attention - 2 * b * w.D + ffn + working),
+                             options.rows * (attention - b * w.D) + targets * (ffn + working)});
+    return plan;
+  }
   plan.working = std::max(heads, layer);  // the heads are done before the layers begin
   return plan;
 }

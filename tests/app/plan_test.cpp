@@ -20,19 +20,21 @@ class PlanTest : public AppTest {
     double peak_bytes = 0.0;
     std::int64_t rows = 0, text_rows = 0, audio_rows = 0;
   };
-  Step step(std::size_t count, const std::string& dtype) const {
+  Step step(std::size_t count, const std::string& dtype, const Arguments& more = {}) const {
     const std::string text = first_lines(demo("voice/train.jsonl"), 40);
     std::string lines;
     for (std::size_t i = 0; i < count; ++i) lines += lines_of(text)[i % 8] + "\n";
     const std::string name = std::to_string(count);
-    const fs::path manifest = write(name + ".jsonl", lines), output = scratch / (name + dtype);
+    const fs::path manifest = write(name + ".jsonl", lines),
+                   output = scratch / (name + dtype + std::to_string(more.size()));
     Environment variables = environment();
     // Freed blocks go back to the system: without this, holes in the heap count as memory in use.
     variables["MALLOC_MMAP_THRESHOLD_"] = "65536";
     const ProcessResult result = run_process(
         Arguments{program(), "train"} + demo_base() +
             Arguments{"--train_manifest", manifest, "--output_dir", output, "--val_split", "0", "--max_steps",
-                      "1", "--self_test", "off", "--batch_size", name, "--dtype", dtype},
+                      "1", "--self_test", "off", "--batch_size", name, "--dtype", dtype} +
+            more,
         variables);
     EXPECT_EQ(result.exit_code, 0) << result.err;
     const Json metrics = Json::parse(lines_of(text_of(output / "metrics.jsonl")).back());
@@ -93,14 +95,19 @@ TEST_F(PlanTest, CountsEveryTensorOfABase) {
 // What more samples in a micro-batch add to the process's peak, within 10 % of the plan. (What a process
 // takes before its first sample is LibTorch's.)
 TEST_F(PlanTest, ForeseesWhatABatchTakes) {
-  for (const std::string dtype : {"fp32", "bf16"}) {
-    step(8, dtype);  // encodes the clips, which takes more than a small batch
-    const Step few = step(40, dtype), many = step(80, dtype);
+  step(8, "fp32");  // encodes the clips, which takes more than a small batch
+  const std::vector<std::pair<std::string, Arguments>> runs = {
+      {"fp32", {}}, {"bf16", {}}, {"fp32", {"--gradient_checkpointing"}}};
+  for (const auto& [dtype, more] : runs) {
+    // So many that they take more than loading does.
+    const std::size_t count = more.empty() ? 40 : 80;
+    const Step few = step(count, dtype, more), many = step(2 * count, dtype, more);
     const auto planned = [&](const Step& step) {
-      const Json all =
-          plan({"--base_ckpt", demo("base"), "--dtype", dtype, "--batch_size", "1", "--sample_tokens",
-                std::to_string(step.rows), "--text_tokens", std::to_string(step.text_rows), "--prompt_tokens",
-                std::to_string(step.rows - step.text_rows - step.audio_rows)});
+      const Json all = plan(Arguments{"--base_ckpt", demo("base"), "--dtype", dtype, "--batch_size", "1",
+                                      "--sample_tokens", std::to_string(step.rows), "--text_tokens",
+                                      std::to_string(step.text_rows), "--prompt_tokens",
+                                      std::to_string(step.rows - step.text_rows - step.audio_rows)} +
+                            more);
       return all.at("working_bytes").get<double>() + all.at("activations_bytes").get<double>();
     };
     const double measured = many.peak_bytes - few.peak_bytes, foreseen = planned(many) - planned(few);

@@ -1,5 +1,6 @@
 // The fused layers and head losses against the composition of torch's operators that --reference_path
 // computes: losses, gradients and hidden states, over all that decides which code runs.
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/full.h>
@@ -90,6 +91,25 @@ TEST(ReferencePath, IsWhatTheFusedOneComputesInBf16) {
   Adapter adapter(model, golden("hf/adapter_lora"));
   const PackedBatch batch = test::batch_of(test::hf_samples(), {0, 1, 2}, special_ids(model.config()));
   for (const double dropout : {0.0, 0.3}) expect_equal(model, adapter, batch, dropout, {2e-3, 3e-2, 1e-2});
+}
+
+// What is computed again is what was computed: the same bits, by either path.
+TEST(GradientCheckpointing, GivesTheSameGradient) {
+  at::set_num_threads(1);
+  for (const char* name : {"adapter_lora", "adapter_dora"}) {
+    HiggsModel model(golden("hf/model"), at::kFloat, at::kCPU);
+    Adapter adapter(model, golden(std::string("hf/") + name));
+    const PackedBatch batch = test::batch_of(test::hf_samples(), {0, 3, 4}, special_ids(model.config()));
+    for (const bool reference : {false, true}) {
+      const Computed kept = compute(model, adapter, batch, reference, 0.3);
+      model.set_gradient_checkpointing(true);
+      const Computed again = compute(model, adapter, batch, reference, 0.3);
+      model.set_gradient_checkpointing(false);
+      EXPECT_EQ(again.total, kept.total);
+      EXPECT_TRUE(again.gradient.equal(kept.gradient)) << name << " " << reference;
+      EXPECT_GT(at::linalg_vector_norm(kept.gradient).item<double>(), 0.0);
+    }
+  }
 }
 
 // On attention alone, on some modules with other ranks, with DoRA, whose modules have no fused form.

@@ -50,6 +50,10 @@ class HiggsModel {
   bool reference_path() const { return reference_path_; }
   void set_reference_path(bool on) { reference_path_ = on; }
 
+  // Whether a layer keeps only its input for the backward pass, which computes the rest again (gradient
+  // checkpointing).
+  void set_gradient_checkpointing(bool on) { recompute_ = on; }
+
   // The heads there are; an adapter made elsewhere may stand beside them too. Nothing is dropped out there.
   std::vector<std::shared_ptr<LoraLinear>> heads() const;
   // The weight with this canonical name (model/layout.h); undefined when there is none. It may be a view of
@@ -74,7 +78,7 @@ class HiggsModel {
   ModelConfig config_;
   at::ScalarType dtype_;
   at::Device device_;
-  bool reference_path_ = false;
+  bool reference_path_ = false, recompute_ = false;
   at::Tensor embed_tokens_, audio_embed_;
   std::shared_ptr<LoraLinear> audio_lm_head_, text_lm_head_;  // the second null where there is none
   at::Tensor rope_frequencies_;

@@ -34,12 +34,13 @@ struct WantedRows {
 
 // What every layer of one forward pass shares.
 struct ForwardContext {
-  Sequence all, text;     // `text` is filled only where a layer needs it (LayerForm::kFastForward)
-  at::Tensor is_audio;    // bool [N, 1]
-  WantedRows rows;        // all
-  WantedRows last;        // of the last layer
-  at::Tensor merge_rows;  // int64 [N]: where row i stands in [text rows; audio rows]
-  bool fused = false;     // by model/fused_layer.h where a layer can
+  Sequence all, text;      // `text` is filled only where a layer needs it (LayerForm::kFastForward)
+  at::Tensor is_audio;     // bool [N, 1]
+  WantedRows rows;         // all
+  WantedRows last;         // of the last layer
+  at::Tensor merge_rows;   // int64 [N]: where row i stands in [text rows; audio rows]
+  bool fused = false;      // by model/fused_layer.h where a layer can
+  bool recompute = false;  // layers keep only their input for the backward pass
   double dropout_p = 0.0;
   std::uint64_t dropout_key = 0;
 
@@ -103,6 +104,7 @@ class DecoderLayer : public torch::nn::Module {
                            KvCache* cache) const;
   // DoRA and fast-forward layers have no fused form.
   bool can_fuse() const;
+  std::vector<at::Tensor> parameters_of_adapters() const;
 
  private:
   at::Tensor forward_dual(const at::Tensor& x, const ForwardContext& context, KvCache* cache);

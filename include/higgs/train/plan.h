@@ -22,6 +22,7 @@ struct PlanOptions {
   std::int64_t r = 16;
   bool dropout = true;  // LoRA dropout takes a copy of a module's input while it is at work
   bool text_head = true;
+  bool recompute = false;       // gradient checkpointing
   std::int64_t rows = 0;        // real tokens of a micro-batch, audio frames included
   std::int64_t text_rows = 0;   // of them: supervised text tokens
   std::int64_t audio_rows = 0;  // of them: supervised frames
