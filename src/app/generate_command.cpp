@@ -12,6 +12,7 @@
 #include "higgs/base/error.h"
 #include "higgs/base/json.h"
 #include "higgs/base/log.h"
+#include "higgs/data/manifest.h"
 #include "higgs/data/prompt.h"
 #include "higgs/kernels/philox.h"
 #include "higgs/model/adapter.h"
@@ -118,10 +119,9 @@ std::vector<Prompt> make_prompts(const GenerateOptions& options, const std::stri
                                  const Tokenizer& tokenizer) {
   std::vector<Prompt> prompts;
   if (!options.manifest.empty()) {
-    const Manifest manifest(options.manifest, options.base.confine_paths);
-    for (std::size_t i = 0; i < manifest.size(); ++i) {
-      const std::string where = manifest.where(i);
-      const ChatMLSample chat = prompt_of_sample(parse_chatml(manifest.line(i), where), where);
+    for (Manifest manifest(options.manifest, options.base.confine_paths); manifest.next();) {
+      const std::string where = manifest.where();
+      const ChatMLSample chat = prompt_of_sample(parse_chatml(manifest.line(), where), where);
       prompts.push_back({chat, manifest.clips(), where, count_text_tokens(chat, tokenizer)});
     }
     return prompts;

@@ -17,6 +17,7 @@
 #include "higgs/base/json.h"
 #include "higgs/base/log.h"
 #include "higgs/data/clip_file.h"
+#include "higgs/data/manifest.h"
 #include "higgs/model/adapter.h"
 #include "higgs/train/objective.h"
 #include "output_file.h"
@@ -54,38 +55,29 @@ void need(const std::string& value, const char* flag, const char* stage) {
   if (value.empty()) throw UserError(std::string("inspect ") + stage + " needs --" + flag);
 }
 
-// Indices of the manifest's samples that are asked for.
-std::vector<std::size_t> chosen_samples(const Manifest& manifest, const InspectOptions& options) {
-  std::vector<std::size_t> chosen;
-  for (std::size_t i = 0; i < manifest.size(); ++i) {
-    const std::string where = manifest.where(i);
-    const bool wanted =
-        options.line == 0
-            ? options.batch_size == 0 || chosen.size() < static_cast<std::size_t>(options.batch_size)
-            : where == manifest.path().string() + ":" + std::to_string(options.line);
-    if (wanted) chosen.push_back(i);
-  }
-  if (chosen.empty())
-    throw UserError(manifest.path().string() + ": has no sample at line " + std::to_string(options.line));
-  return chosen;
-}
-
 struct ChosenSample {
   TokenizedSample tokens;
   std::string where;
 };
 
-std::vector<ChosenSample> tokenized(const BaseModel& base, const Manifest& manifest,
+// The manifest's samples that are asked for.
+std::vector<ChosenSample> tokenized(const BaseModel& base, Manifest& manifest,
                                     const InspectOptions& options) {
   std::vector<ChosenSample> samples;
-  for (const std::size_t i : chosen_samples(manifest, options)) {
-    const std::string where = manifest.where(i);
-    samples.push_back({tokenize(parse_chatml(manifest.line(i), where), base.tokenizer(), where), where});
+  const auto line = static_cast<std::uint64_t>(options.line),
+             most = static_cast<std::uint64_t>(options.batch_size);
+  while ((line > 0 || most == 0 || samples.size() < most) && manifest.next()) {
+    if (line > 0 && manifest.number() != line) continue;
+    const std::string where = manifest.where();
+    samples.push_back({tokenize(parse_chatml(manifest.line(), where), base.tokenizer(), where), where});
+  }
+  if (samples.empty()) {
+    throw UserError(manifest.path().string() + ": has no sample at line " + std::to_string(line));
   }
   return samples;
 }
 
-std::vector<EncodedSample> encoded(BaseModel& base, const Manifest& manifest, const InspectOptions& options) {
+std::vector<EncodedSample> encoded(BaseModel& base, Manifest& manifest, const InspectOptions& options) {
   std::vector<EncodedSample> samples;
   for (ChosenSample& chosen : tokenized(base, manifest, options)) {
     samples.push_back(
@@ -129,7 +121,7 @@ void inspect_text(const InspectOptions& options, TensorOutput& out) {
 void inspect_tokens(const InspectOptions& options, TensorOutput& out) {
   need(options.manifest, "manifest", "tokens");
   const BaseModel base(options.base);
-  const Manifest manifest(options.manifest, options.base.confine_paths);
+  Manifest manifest(options.manifest, options.base.confine_paths);
   std::size_t i = 0;
   for (const ChosenSample& sample : tokenized(base, manifest, options)) {
     const std::string index = std::to_string(i++);
@@ -160,7 +152,7 @@ at::Tensor codes_tensor(const Codes& codes) {
 void inspect_codes(const InspectOptions& options, TensorOutput& out) {
   need(options.manifest, "manifest", "codes");
   BaseModel base(options.base);
-  const Manifest manifest(options.manifest, options.base.confine_paths);
+  Manifest manifest(options.manifest, options.base.confine_paths);
   std::size_t i = 0;
   for (const ChosenSample& sample : tokenized(base, manifest, options)) {
     for (const AudioContent& clip : sample.tokens.audios) {
@@ -202,7 +194,7 @@ void add_audio_features(const AudioFeatures& features, TensorOutput& out) {
 void inspect_collate(const InspectOptions& options, TensorOutput& out) {
   need(options.manifest, "manifest", "collate");
   BaseModel base(options.base);
-  const Manifest manifest(options.manifest, options.base.confine_paths);
+  Manifest manifest(options.manifest, options.base.confine_paths);
   const auto samples = encoded(base, manifest, options);
   const auto all = pointers(samples);
   const CollatedBatch batch = collate(all, collate_options(base.ids()));
@@ -223,7 +215,7 @@ void inspect_forward(const InspectOptions& options, TensorOutput& out) {
   need(options.manifest, "manifest", "forward");
   if (options.grads) need(options.adapter, "adapter", "forward --grads");
   BaseModel base(options.base);
-  const Manifest manifest(options.manifest, options.base.confine_paths);
+  Manifest manifest(options.manifest, options.base.confine_paths);
   HiggsModel& model = base.model();
   std::optional<Adapter> adapter;  // before the clips are encoded: it may not fit
   if (!options.adapter.empty()) adapter.emplace(model, fs::path(options.adapter));

@@ -11,13 +11,13 @@ namespace {
 
 std::size_t encode_pass(const std::string& counter, const std::string& manifest, BaseModel& base,
                         Collective& ranks, const std::function<void(const UserError&)>& on_bad_line) {
-  const std::size_t size = Manifest(manifest).size();
+  const std::size_t size = count_samples(manifest);
   log::Progress progress("encoding clips");
   const auto next_line = [&] {
     stop_if_requested();
     ranks.progress();
     const auto line = static_cast<std::size_t>(ranks.take_next(counter));
-    progress(std::min(line, size), size);
+    progress(size > 0 ? std::min(line, size) : line, size);
     return line;
   };
   const std::size_t num_good = encode_lines(manifest, base.tokenizer(), base.codes(), base.ids(), next_line,

@@ -13,69 +13,12 @@
 #include "higgs/kernels/device.h"
 #include "higgs/report/run_log.h"
 #include "run_folder.h"
-#include "shared_encoding.h"
 #include "stop_signal.h"
 #include "train_options.h"
+#include "training_data.h"
 
 namespace higgs {
 namespace {
-
-DatasetOptions dataset_options(const TrainOptions& options, Collective& ranks) {
-  DatasetOptions out;
-  out.skip_bad_samples = options.skip_bad_samples;
-  out.max_tokens = options.max_tokens;
-  out.skip_too_long = options.on_too_long == "skip";
-  out.confine_paths = options.base.confine_paths;
-  out.progress = [&ranks, progress = log::Progress("reading clips")](std::size_t done,
-                                                                     std::size_t total) mutable {
-    stop_if_requested();
-    ranks.progress();
-    progress(done, total);
-  };
-  return out;
-}
-
-struct Data {
-  Dataset training;
-  std::optional<Dataset> validation;
-};
-
-Data load_data(BaseModel& base, const TrainOptions& options, Collective& ranks) {
-  EncodedCount count;
-  if (ranks.world_size() > 1) {
-    for (const std::string& manifest : {options.train_manifest, options.val_manifest}) {
-      if (manifest.empty()) continue;
-      // Bad lines are named when the samples are read.
-      const EncodedCount more = encode_together(manifest, base, ranks, [](const UserError&) {});
-      count.encoded += more.encoded;
-      count.reused += more.reused;
-    }
-  }
-  ranks.at(0, "reading the data");
-  const auto load = [&](const std::string& path, const DatasetOptions& limits) {
-    return Dataset::load(path, base.tokenizer(), base.codes(), base.ids(), limits);
-  };
-  const DatasetOptions limits = dataset_options(options, ranks);
-  DatasetOptions packed = limits;
-  if (const std::int64_t budget = options.trainer.tokens_per_batch;
-      budget > 0 && budget < options.max_tokens) {
-    packed.max_tokens = budget;
-    packed.max_tokens_flag = "--tokens_per_batch";
-  }
-  Data data{load(options.train_manifest, packed), {}};
-  if (!options.val_manifest.empty()) {
-    data.validation = load(options.val_manifest, limits);
-  } else if (options.val_split > 0.0) {
-    const auto every = static_cast<std::size_t>(std::max(2.0, 1.0 / options.val_split + 0.5));
-    if (data.training.size() >= every) data.validation = data.training.split_every(every);
-  }
-  if (ranks.world_size() == 1) count = {0, base.codes().num_encoded(), base.codes().num_reused()};
-  log::info(std::to_string(data.training.size()) + " training samples, " +
-            std::to_string(data.validation ? data.validation->size() : 0) + " for validation; " +
-            std::to_string(count.encoded) + " clips encoded, " + std::to_string(count.reused) +
-            " from the cache");
-  return data;
-}
 
 // Without a text head there is no text loss: HF checkpoints that were saved again may lack it.
 bool use_text_loss(const HiggsModel& model, const FlagTable& table, const TrainOptions& options) {
@@ -134,7 +77,7 @@ void say_what_is_shared(const LeakAlarm& alarm) {
 }
 
 // Ranks that train on other data, or with other settings, would each compute something else.
-void check_same_everywhere(const Data& data, const FlagTable& table, Collective& ranks) {
+void check_same_everywhere(const TrainingData& data, const FlagTable& table, Collective& ranks) {
   Hasher hasher;
   hasher.update(std::string_view(table.to_toml())).update(std::string_view(data.training.fingerprint()));
   if (data.validation) hasher.update(std::string_view(data.validation->fingerprint()));
@@ -164,7 +107,7 @@ int train(TrainOptions& options, const FlagTable& table, Collective& ranks) {
   }
   ranks.use_device(base.device());
   if (!fs::is_directory(options.base.base_ckpt)) options.lora.base_name = options.base.base_ckpt;
-  Data data = load_data(base, options, ranks);
+  TrainingData data = load_training_data(base, options, ranks);
   check_same_everywhere(data, table, ranks);
   ranks.at(0, "loading the model");
   HiggsModel& model = base.model();

@@ -35,6 +35,11 @@ Hasher& Hasher::update(double number) {
   return update(std::as_bytes(std::span(&number, 1)));
 }
 
+Hash128 Hasher::digest() const {
+  const XXH128_hash_t hash = XXH3_128bits_digest(state_->xxh);
+  return {hash.high64, hash.low64};
+}
+
 std::string Hasher::hex() const {
   const XXH128_hash_t hash = XXH3_128bits_digest(state_->xxh);
   XXH128_canonical_t canonical;

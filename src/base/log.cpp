@@ -55,6 +55,7 @@ void Progress::operator()(std::size_t done, std::size_t total) {
   const Clock::time_point now = Clock::now();
   if (now - said_ < std::chrono::seconds(10) || done == 0) return;
   said_ = now;
+  if (total == 0) return info(what_ + ": " + std::to_string(done));
   const double seconds = std::chrono::duration<double>(now - start_).count();
   const double left = seconds / static_cast<double>(done) * static_cast<double>(total - done);
   info(what_ + ": " + std::to_string(done) + " of " + std::to_string(total) + ", " + duration_text(left) +

@@ -24,9 +24,11 @@ std::optional<c10::Stream> stream_for_copies(at::Device device) {
 }  // namespace
 
 PackedBatch make_batch(const Dataset& dataset, const MicroBatch& micro, const SpecialIds& ids) {
-  std::vector<const EncodedSample*> samples;
-  for (const std::size_t i : micro.samples) samples.push_back(&dataset.sample(i));
-  return make_batch(samples, ids, micro.places);
+  std::vector<EncodedSample> samples;
+  std::vector<const EncodedSample*> pointers;
+  for (const std::size_t i : micro.samples) samples.push_back(dataset.sample(i));
+  for (const EncodedSample& sample : samples) pointers.push_back(&sample);
+  return make_batch(pointers, ids, micro.places);
 }
 
 BatchLoader::BatchLoader(const Dataset& dataset, const SpecialIds& ids, const StepPlanner& planner, int rank,

@@ -25,6 +25,15 @@ ClipFile::ClipFile(const AudioContent& clip, const ClipFolder& folder, const std
   if (!holds_codes_) bytes_ = read_file(path_, std::numeric_limits<std::size_t>::max());
 }
 
+std::function<std::vector<float>()> heard_clip_reader(const AudioContent& clip, const ClipFolder& folder,
+                                                      const std::string& where) {
+  return [clip, folder, where] {
+    const ClipFile file(clip, folder, where);
+    const Waveform wave = read_audio_bytes(file.bytes(), file.name(), {clip.offset, clip.duration}, where);
+    return resample_soxr(wave.samples, wave.sample_rate, kMelSampleRate);
+  };
+}
+
 HeardClip heard_clip(const AudioContent& clip, const ClipFolder& folder, const std::string& where) {
   HeardClip heard;
   {
@@ -39,11 +48,8 @@ HeardClip heard_clip(const AudioContent& clip, const ClipFolder& folder, const s
                      .update(clip.duration.value_or(-1.0))
                      .hex();
   }
-  heard.read = [clip, folder, where] {
-    const ClipFile file(clip, folder, where);
-    const Waveform wave = read_audio_bytes(file.bytes(), file.name(), {clip.offset, clip.duration}, where);
-    return resample_soxr(wave.samples, wave.sample_rate, kMelSampleRate);
-  };
+  heard.clip = clip;
+  heard.read = heard_clip_reader(clip, folder, where);
   heard.num_samples = static_cast<std::int64_t>(heard.read().size());
   return heard;
 }

@@ -55,6 +55,13 @@ fs::path CodeStore::cache_path(const std::string& key) const {
   return cache_folder_ / key.substr(0, 2) / (key + ".safetensors");
 }
 
+fs::path CodeStore::scratch_folder() const {
+  std::error_code error;
+  if (cache_folder_.empty()) return {};
+  fs::create_directories(cache_folder_, error);
+  return error ? fs::path() : cache_folder_;
+}
+
 Codes CodeStore::codes(const AudioContent& clip, const ClipFolder& folder, const std::string& where) {
   const ClipFile file(clip, folder, where);
   if (!file.holds_codes()) return encode_cached(file.bytes(), file.name(), clip, where);

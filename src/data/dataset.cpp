@@ -4,8 +4,11 @@
 
 #include "higgs/base/error.h"
 #include "higgs/base/hash.h"
+#include "higgs/base/json.h"
 #include "higgs/base/log.h"
 #include "higgs/data/clip_file.h"
+#include "higgs/data/leaks.h"
+#include "higgs/data/manifest.h"
 
 namespace higgs {
 namespace {
@@ -86,83 +89,130 @@ EncodedSample encode_sample(TokenizedSample tokens, CodeStore& store, const Spec
   return sample;
 }
 
+namespace {
+
+// UserError when a sample is longer than it may be; true when it is to be left out instead.
+bool is_too_long(std::int64_t length, const DatasetOptions& options, const std::string& where) {
+  if (options.max_tokens == 0 || length <= options.max_tokens) return false;
+  const std::string message = where + ": " + std::to_string(length) + " tokens, more than " +
+                              options.max_tokens_flag + " " + std::to_string(options.max_tokens);
+  if (!options.skip_too_long) throw UserError(message + "; shorten the sample or give --on_too_long skip");
+  log::warn(message + "; skipped");
+  return true;
+}
+
+}  // namespace
+
 Dataset Dataset::load(const fs::path& path, const Tokenizer& tokenizer, CodeStore& store,
                       const SpecialIds& ids, const DatasetOptions& options) {
-  const Manifest manifest(path, options.confine_paths);
+  Manifest manifest(path, options.confine_paths);
   const SampleTokenizer to_tokens(tokenizer);
+  auto file = std::make_shared<SampleFile>(store.scratch_folder(), path, manifest.clips());
   Dataset dataset;
   PromptStatistics statistics(tokenizer);
-  for (std::size_t i = 0; i < manifest.size(); ++i) {
-    const std::string where = manifest.where(i);
+  for (std::size_t done = 0; manifest.next();) {
+    const std::string where = manifest.where();
     try {
-      const ChatMLSample chat = parse_chatml(manifest.line(i), where);
-      EncodedSample sample =
+      const ChatMLSample chat = parse_chatml(manifest.line(), where);
+      const EncodedSample sample =
           encode_sample(to_tokens.tokenize(chat, where), store, ids, manifest.clips(), where);
       const std::int64_t length = expanded_length(sample, ids);
-      if (options.max_tokens > 0 && length > options.max_tokens) {
-        const std::string message = where + ": " + std::to_string(length) + " tokens, more than " +
-                                    options.max_tokens_flag + " " + std::to_string(options.max_tokens);
-        if (!options.skip_too_long)
-          throw UserError(message + "; shorten the sample or give --on_too_long skip");
-        log::warn(message + "; skipped");
+      if (is_too_long(length, options, where)) {
         ++dataset.num_skipped_;
         continue;
       }
       statistics.add(chat, sample, ids);
-      dataset.lengths_.push_back(length);
-      dataset.samples_.push_back(std::move(sample));
+      file->append(sample, {length, manifest.number(), reply_hashes(sample, ids)});
     } catch (const UserError& error) {
       if (!options.skip_bad_samples) throw;
       log::warn(std::string(error.what()) + "; skipped");
       ++dataset.num_skipped_;
     }
-    if (options.progress) options.progress(i + 1, manifest.size());
+    if (options.progress) options.progress(++done);
   }
-  if (dataset.samples_.empty()) throw UserError(path.string() + ": no usable sample is left");
+  if (file->size() == 0) throw UserError(path.string() + ": no usable sample is left");
+  file->finish();
+  dataset.size_ = file->size();
+  dataset.file_ = std::move(file);
   dataset.system_text = statistics.system_text();
   dataset.seconds_per_text_token = statistics.seconds_per_text_token();
   return dataset;
 }
 
+std::string Dataset::address() const {
+  HIGGS_ASSERT(part_ == Part::kAll);
+  return Json{{"files", file_->addresses()},
+              {"fingerprint", fingerprint()},
+              {"skipped", num_skipped_},
+              {"system_text", system_text},
+              {"seconds_per_text_token", seconds_per_text_token}}
+      .dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Dataset Dataset::open(const std::string& address, const fs::path& manifest, bool confine_paths) {
+  const Json facts = Json::parse(address);
+  Dataset dataset;
+  dataset.file_ = std::make_shared<SampleFile>(
+      SampleFile::open(facts["files"], manifest, {manifest.parent_path(), confine_paths}));
+  dataset.size_ = dataset.file_->size();
+  dataset.num_skipped_ = facts["skipped"];
+  dataset.system_text = facts["system_text"];
+  dataset.seconds_per_text_token = facts["seconds_per_text_token"];
+  // The same numbers may name another file on another machine.
+  if (dataset.fingerprint() != facts["fingerprint"])
+    throw RunError("samples of another process are not its own");
+  return dataset;
+}
+
+std::size_t Dataset::row(std::size_t i) const {
+  HIGGS_ASSERT(i < size_);
+  if (part_ == Part::kAll) return i;
+  return part_ == Part::kEveryKth ? (i + 1) * every_ - 1 : i + i / (every_ - 1);
+}
+
+Lengths Dataset::lengths() const {
+  return {size_, [part = *this](std::size_t i) { return part.length(i); }};
+}
+
 std::string Dataset::fingerprint() const {
   Hasher hasher;
-  for (const EncodedSample& sample : samples_) {
-    hasher.update(std::as_bytes(std::span(sample.input_ids)));
-    if (sample.label_ids) hasher.update(std::as_bytes(std::span(*sample.label_ids)));
-    for (const Codes& codes : sample.codes) hasher.update(std::as_bytes(std::span(codes.values)));
-    for (const HeardClip& clip : sample.heard) hasher.update(std::string_view(clip.hash));
-    hasher.update(static_cast<std::uint64_t>(sample.codes.size()));
+  for (std::size_t i = 0; i < size_; ++i) {
+    const Hash128 hash = file_->hash(row(i));
+    hasher.update(std::as_bytes(std::span(&hash, 1)));
   }
   return hasher.hex();
 }
 
 Dataset Dataset::split_every(std::size_t k) {
-  Dataset kept, taken;
-  for (std::size_t i = 0; i < samples_.size(); ++i) {
-    Dataset& target = (i + 1) % k == 0 ? taken : kept;
-    target.samples_.push_back(std::move(samples_[i]));
-    target.lengths_.push_back(lengths_[i]);
-  }
-  samples_ = std::move(kept.samples_);
-  lengths_ = std::move(kept.lengths_);
+  HIGGS_ASSERT(part_ == Part::kAll && k > 1);
+  Dataset taken;
+  taken.file_ = file_;
+  taken.every_ = every_ = k;
+  taken.part_ = Part::kEveryKth;
+  part_ = Part::kTheOthers;
+  taken.size_ = size_ / k;
+  size_ -= taken.size_;
   return taken;
 }
 
 std::size_t encode_lines(const fs::path& path, const Tokenizer& tokenizer, CodeStore& store,
                          const SpecialIds& ids, const std::function<std::size_t()>& next_line,
                          const std::function<void(const UserError&)>& on_bad_line, bool confine_paths) {
-  const Manifest manifest(path, confine_paths);
+  Manifest manifest(path, confine_paths);
   const SampleTokenizer to_tokens(tokenizer);
   std::size_t num_good = 0;
-  for (std::size_t i; (i = next_line()) < manifest.size();) {
+  std::size_t wanted = next_line();
+  for (std::size_t i = 0; manifest.next(); ++i) {
+    if (i != wanted) continue;
     try {
-      const std::string where = manifest.where(i);
-      const ChatMLSample chat = parse_chatml(manifest.line(i), where);
+      const std::string where = manifest.where();
+      const ChatMLSample chat = parse_chatml(manifest.line(), where);
       encode_sample(to_tokens.tokenize(chat, where), store, ids, manifest.clips(), where);
       ++num_good;
     } catch (const UserError& error) {
       on_bad_line(error);
     }
+    wanted = next_line();
   }
   return num_good;
 }

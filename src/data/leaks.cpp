@@ -1,56 +1,63 @@
 #include "higgs/data/leaks.h"
 
+#include <algorithm>
 #include <set>
 #include <span>
-#include <string>
+#include <unordered_map>
 
 #include "higgs/base/hash.h"
 
 namespace higgs {
 namespace {
 
-// Hashes of a sample's clips: those it hears in the prompt, and those it is to say.
-struct ClipHashes {
-  std::set<std::string> heard, said;
-};
-
-ClipHashes clip_hashes(const EncodedSample& sample, const SpecialIds& ids) {
-  ClipHashes hashes;
+// Of the clips at the placeholders `id`.
+std::set<Hash128> clip_hashes(const EncodedSample& sample, const SpecialIds& ids, std::int64_t wanted_id) {
+  std::set<Hash128> hashes;
   std::size_t clip = 0;
   for (const std::int64_t id : sample.input_ids) {
     if (id != ids.audio_in && id != ids.audio_out) continue;
     const Codes& codes = sample.codes.at(clip++);
-    if (codes.num_frames == 0) continue;  // heard through the audio tower alone
-    const std::string hash = Hasher().update(std::as_bytes(std::span(codes.values))).hex();
-    (id == ids.audio_in ? hashes.heard : hashes.said).insert(hash);
+    if (codes.num_frames == 0 || id != wanted_id) continue;  // no frames: heard through the audio tower alone
+    hashes.insert(Hasher().update(std::as_bytes(std::span(codes.values))).digest());
   }
   return hashes;
 }
 
+struct HashOfHash {
+  std::size_t operator()(const Hash128& hash) const { return hash.low; }
+};
+
 }  // namespace
+
+std::vector<Hash128> reply_hashes(const EncodedSample& sample, const SpecialIds& ids) {
+  const std::set<Hash128> said = clip_hashes(sample, ids, ids.audio_out);
+  return {said.begin(), said.end()};
+}
 
 std::optional<std::size_t> find_copied_reply(const Dataset& dataset, const SpecialIds& ids) {
   for (std::size_t i = 0; i < dataset.size(); ++i) {
-    const ClipHashes hashes = clip_hashes(dataset.sample(i), ids);
-    for (const std::string& said : hashes.said) {
-      if (hashes.heard.count(said) != 0) return i;
+    const std::set<Hash128> heard = clip_hashes(dataset.sample(i), ids, ids.audio_in);
+    for (const Hash128& said : dataset.replies(i)) {
+      if (heard.count(said) != 0) return i;
     }
   }
   return std::nullopt;
 }
 
-std::size_t count_shared_replies(const Dataset& held_out, const Dataset& training, const SpecialIds& ids) {
-  std::set<std::string> trained;
-  for (std::size_t i = 0; i < training.size(); ++i) trained.merge(clip_hashes(training.sample(i), ids).said);
-  std::size_t count = 0;
+// Keeps what is held out in memory: that is the smaller part.
+std::size_t count_shared_replies(const Dataset& held_out, const Dataset& training) {
+  std::unordered_multimap<Hash128, std::size_t, HashOfHash> samples;
   for (std::size_t i = 0; i < held_out.size(); ++i) {
-    for (const std::string& said : clip_hashes(held_out.sample(i), ids).said) {
-      if (trained.count(said) == 0) continue;
-      ++count;
-      break;
+    for (const Hash128& said : held_out.replies(i)) samples.emplace(said, i);
+  }
+  std::vector<bool> is_shared(held_out.size(), false);
+  for (std::size_t i = 0; i < training.size(); ++i) {
+    for (const Hash128& said : training.replies(i)) {
+      const auto [begin, end] = samples.equal_range(said);
+      std::for_each(begin, end, [&](const auto& entry) { is_shared[entry.second] = true; });
     }
   }
-  return count;
+  return static_cast<std::size_t>(std::count(is_shared.begin(), is_shared.end(), true));
 }
 
 }  // namespace higgs

@@ -1,37 +1,45 @@
 #include "higgs/data/manifest.h"
 
-#include <algorithm>
-#include <limits>
+#include <cerrno>
+#include <cstring>
 
 #include "higgs/base/error.h"
 
 namespace higgs {
-Manifest::Manifest(const fs::path& path, bool confine_paths)
-    : path_(path),
-      confine_paths_(confine_paths),
-      text_(read_file_or_pipe(path, std::numeric_limits<std::size_t>::max())) {
-  const std::string_view text = text_;
-  std::uint64_t number = 1;
-  for (std::size_t begin = 0; begin < text.size(); ++number) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    if (text.substr(begin, end - begin).find_first_not_of(" \t\r") != std::string_view::npos) {
-      begins_.push_back(begin);
-      numbers_.push_back(number);
-    }
-    begin = end + 1;
+namespace {
+
+bool is_blank(std::string_view line) {
+  return line.find_first_not_of(" \t\r") == std::string_view::npos;
+}
+
+}  // namespace
+
+Manifest::Manifest(const fs::path& path, bool confine_paths) : path_(path), confine_paths_(confine_paths) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) throw UserError(path.string() + ": is a folder, a file is expected");
+  file_.open(path, std::ios::binary);
+  if (!file_) throw UserError(path.string() + ": cannot be opened: " + std::strerror(errno));
+}
+
+bool Manifest::next() {
+  while (std::getline(file_, line_)) {
+    ++number_;
+    if (is_blank(line_)) continue;
+    holds_samples_ = true;
+    return true;
   }
-  if (begins_.empty())
-    throw UserError(path.string() + ": holds no sample; each line is one ChatML sample in JSON");
+  if (file_.bad()) throw UserError(path_.string() + ": cannot be read: " + std::strerror(errno));
+  if (!holds_samples_) {
+    throw UserError(path_.string() + ": holds no sample; each line is one ChatML sample in JSON");
+  }
+  return false;
 }
 
-std::string_view Manifest::line(std::size_t i) const {
-  const std::string_view text = text_;
-  const std::size_t begin = begins_.at(i);
-  return text.substr(begin, std::min(text.find('\n', begin), text.size()) - begin);
-}
-
-std::string Manifest::where(std::size_t i) const {
-  return path_.string() + ":" + std::to_string(numbers_.at(i));
+std::size_t count_samples(const fs::path& path) {
+  if (!fs::is_regular_file(path)) return 0;
+  std::size_t count = 0;
+  for (Manifest manifest(path); manifest.next();) ++count;
+  return count;
 }
 
 }  // namespace higgs

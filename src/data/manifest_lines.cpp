@@ -29,23 +29,26 @@ void make_paths_absolute(Json& value, const fs::path& folder) {
 }  // namespace
 
 std::string lines_with_full_paths(const std::vector<std::string>& lines) {
-  struct Opened {
-    Manifest manifest;
-    std::map<std::string, std::size_t> index;  // by where()
-    explicit Opened(const fs::path& path) : manifest(path) {
-      for (std::size_t i = 0; i < manifest.size(); ++i) index[manifest.where(i)] = i;
+  std::map<std::string, std::vector<std::size_t>> wanted;  // by manifest: indices into `lines`
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    wanted[lines[i].substr(0, lines[i].rfind(':'))].push_back(i);
+  }
+  std::vector<std::string> texts(lines.size());
+  for (const auto& [path, indices] : wanted) {
+    Manifest manifest(path);
+    while (manifest.next()) {
+      for (const std::size_t i : indices) {
+        if (manifest.where() != lines[i]) continue;
+        Json sample = parse_json(manifest.line(), lines[i]);
+        make_paths_absolute(sample, fs::absolute(manifest.clips().path));
+        texts[i] = sample.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+      }
     }
-  };
-  std::map<std::string, Opened> opened;
+  }
   std::string text;
-  for (const std::string& where : lines) {
-    const std::string path = where.substr(0, where.rfind(':'));
-    const Opened& one = opened.try_emplace(path, path).first->second;
-    const auto found = one.index.find(where);
-    if (found == one.index.end()) throw UserError(where + ": there is no such line any more");
-    Json sample = parse_json(one.manifest.line(found->second), where);
-    make_paths_absolute(sample, fs::absolute(one.manifest.clips().path));
-    text += sample.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (texts[i].empty()) throw UserError(lines[i] + ": there is no such line any more");
+    text += texts[i];
   }
   return text;
 }

@@ -54,7 +54,7 @@ std::vector<std::vector<std::int64_t>> share_by_tokens(std::span<const std::int6
   return shares;
 }
 
-StepPlanner::StepPlanner(std::vector<std::int64_t> lengths, std::uint64_t seed, const SplitOptions& options,
+StepPlanner::StepPlanner(Lengths lengths, std::uint64_t seed, const SplitOptions& options,
                          const RunLength& length, StepOrigin origin)
     : lengths_(std::move(lengths)),
       sampler_(lengths_.size(), seed),

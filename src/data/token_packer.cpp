@@ -49,8 +49,8 @@ std::vector<std::vector<std::size_t>> first_fit(std::span<const std::int64_t> si
   return bins;
 }
 
-TokenPacker::TokenPacker(std::vector<std::int64_t> lengths, std::uint64_t seed, std::int64_t budget,
-                         StreamPlace start, std::optional<std::int64_t> end)
+TokenPacker::TokenPacker(Lengths lengths, std::uint64_t seed, std::int64_t budget, StreamPlace start,
+                         std::optional<std::int64_t> end)
     : lengths_(std::move(lengths)),
       sampler_(lengths_.size(), seed),
       budget_(budget),

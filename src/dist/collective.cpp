@@ -252,6 +252,25 @@ std::int64_t Collective::take_next(const std::string& counter) {
   }
 }
 
+void Collective::publish(const std::string& key, const std::string& text) {
+  if (!impl_) return;
+  try {
+    impl_->store->set(key, std::vector<std::uint8_t>(text.begin(), text.end()));
+  } catch (const std::exception& error) {
+    throw LostRank("lost rank 0: " + first_line(error));
+  }
+}
+
+std::string Collective::published(const std::string& key) {
+  HIGGS_ASSERT(impl_ != nullptr);
+  try {
+    const std::vector<std::uint8_t> bytes = impl_->store->get(key);
+    return {bytes.begin(), bytes.end()};
+  } catch (const std::exception& error) {
+    throw LostRank("lost rank 0: " + first_line(error));
+  }
+}
+
 void Collective::at(std::int64_t step, const char* phase) {
   if (impl_) impl_->watch->at(step, phase);
 }

@@ -9,6 +9,7 @@
 
 #include "higgs/base/ending.h"
 #include "higgs/base/error.h"
+#include "higgs/data/batch_loader.h"
 #include "higgs/data/step_plan.h"
 #include "higgs/train/memory.h"
 
@@ -39,9 +40,8 @@ void add_samples(Sums& sums, HiggsModel& model, const Dataset& dataset, std::spa
                  const SpecialIds& ids, bool text_loss) {
   bool fits = true;
   try {
-    std::vector<const EncodedSample*> batch;
-    for (const std::int64_t i : samples) batch.push_back(&dataset.sample(static_cast<std::size_t>(i)));
-    add(sums, model, make_batch(batch, ids).to(model.device()), text_loss);
+    const std::vector<std::size_t> batch(samples.begin(), samples.end());
+    add(sums, model, make_batch(dataset, {batch, {}}, ids).to(model.device()), text_loss);
   } catch (...) {
     if (!is_out_of_memory(std::current_exception())) throw;
     fits = false;  // what the failed pass holds is let go at the end of this block
@@ -49,7 +49,7 @@ void add_samples(Sums& sums, HiggsModel& model, const Dataset& dataset, std::spa
   if (fits) return;
   if (samples.size() == 1) {
     throw RunError("out of memory with one held-out sample (" +
-                   dataset.sample(static_cast<std::size_t>(samples[0])).where +
+                   dataset.where(static_cast<std::size_t>(samples[0])) +
                    "); leave out samples as long as that: --max_tokens, --on_too_long skip");
   }
   release_cached_memory(model.device());
@@ -69,8 +69,8 @@ EvalMetrics evaluate(HiggsModel& model, const Dataset& dataset, const SpecialIds
   Sums sums{LossMeter(ids.num_codebooks, model.device()), TargetCounts(ids.num_codebooks),
             at::zeros({ids.num_codebooks}, at::kLong)};
   const auto size = static_cast<std::int64_t>(dataset.size());
-  const std::vector<std::int64_t> share =
-      share_by_tokens(dataset.lengths(), ranks.world_size(), size)[static_cast<std::size_t>(ranks.rank())];
+  const std::vector<std::int64_t> share = share_by_tokens(dataset.lengths().to_vector(), ranks.world_size(),
+                                                          size)[static_cast<std::size_t>(ranks.rank())];
   const auto step = static_cast<std::size_t>(batch_size);
   for (std::size_t first = 0; first < share.size(); first += step) {
     ranks.progress();

@@ -81,9 +81,8 @@ void GradientComputer::split(std::int64_t step, std::vector<LoadedBatch>& batche
   const std::string where = "step " + std::to_string(step + 1) + ": out of memory with ";
   if (size == 1) {
     throw RunError(where + "one sample of " + std::to_string(rows) + " tokens (" +
-                   dataset_.sample(whole.samples[0]).where +
-                   "); leave out samples as long as that: --max_tokens " + std::to_string(rows - 1) +
-                   " --on_too_long skip");
+                   dataset_.where(whole.samples[0]) + "); leave out samples as long as that: --max_tokens " +
+                   std::to_string(rows - 1) + " --on_too_long skip");
   }
   if (num_splits_++ == 0) {
     log::warn(where + std::to_string(rows) + " tokens at once (" + std::to_string(size) +

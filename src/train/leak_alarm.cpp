@@ -22,7 +22,7 @@ double loss_per_code(const LossValues& loss) {
 
 LeakAlarm::LeakAlarm(double limit, const Dataset& training, const Dataset* validation, const SpecialIds& ids)
     : limit_(limit), training_(training), ids_(ids) {
-  if (validation != nullptr) num_shared_ = count_shared_replies(*validation, training, ids);
+  if (validation != nullptr) num_shared_ = count_shared_replies(*validation, training);
 }
 
 std::optional<std::string> LeakAlarm::on_new_samples(std::int64_t step, const LossValues& loss) {
@@ -48,7 +48,7 @@ std::string LeakAlarm::alarm(std::int64_t step, double loss, const char* on) con
   std::string text = "step " + std::to_string(step) + ": the audio loss " + on + " is " + number +
                      " nats a code: too good to be learnt, the model sees what it is to predict";
   if (const auto line = find_copied_reply(training_, ids_)) {
-    text += " (" + training_.sample(*line).where + ": the prompt holds the reply's own clip)";
+    text += " (" + training_.where(*line) + ": the prompt holds the reply's own clip)";
   } else {
     text += " (clips that repeat each other, or nothing but silence, do the same)";
   }

@@ -100,7 +100,7 @@ void Trainer::finish(Pending& pending) {
     std::vector<std::string> lines;
     for (const auto& rank : planner_->plan(metrics.step - 1).ranks) {
       for (const MicroBatch& micro : rank) {
-        for (const std::size_t sample : micro.samples) lines.push_back(training_.sample(sample).where);
+        for (const std::size_t sample : micro.samples) lines.push_back(training_.where(sample));
       }
     }
     observer_.on_left_out(metrics, lines, adapter_);

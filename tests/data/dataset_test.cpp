@@ -2,7 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+
 #include "dataset_case.h"
+#include "higgs/base/json.h"
+#include "higgs/data/batch_loader.h"
 #include "higgs/data/prompt.h"
 #include "support/paths.h"
 
@@ -45,8 +50,7 @@ TEST_F(DatasetTest, SamplesAreNeverCut) {
 
 TEST_F(DatasetTest, LengthIsThatOfThePackedSample) {
   const Dataset dataset = load(line("s", "a", "c0.safetensors"));
-  const EncodedSample* sample = &dataset.sample(0);
-  EXPECT_EQ(make_batch({&sample, 1}, ids).num_rows, dataset.length(0));
+  EXPECT_EQ(make_batch(dataset, {{0}, {}}, ids).num_rows, dataset.length(0));
 }
 
 // A base with an audio tower: user clips are heard, and found again when a batch is made.
@@ -63,10 +67,7 @@ class HeardClips : public DatasetTest {
     return R"({"messages":[{"role":"user","content":{"type":"audio","audio_url":")" + clip + "\"" + more +
            R"(}},{"role":"assistant","content":{"type":"audio","audio_url":"c0.safetensors"}}]})" + "\n";
   }
-  std::int64_t num_rows(const Dataset& dataset) {
-    const EncodedSample* sample = &dataset.sample(0);
-    return make_batch({&sample, 1}, ids).num_rows;
-  }
+  std::int64_t num_rows(const Dataset& dataset) { return make_batch(dataset, {{0}, {}}, ids).num_rows; }
 };
 
 // The store has no codec: codes of clips that are only heard are not asked for.
@@ -121,6 +122,43 @@ TEST_F(DatasetTest, SplitTakesEveryKthSampleOut) {
   EXPECT_EQ(dataset.size(), 7u);
   EXPECT_EQ(taken.length(0), third);
   EXPECT_EQ(dataset.length(2), fourth);
+  for (const std::size_t k : {2, 3, 4, 10}) {
+    Dataset rest = load(lines);
+    const Dataset every = rest.split_every(k);
+    std::vector<std::string> split, taken_lines;
+    for (std::size_t i = 0; i < rest.size(); ++i) split.push_back(rest.where(i));
+    for (std::size_t i = 0; i < every.size(); ++i) taken_lines.push_back(every.where(i));
+    for (std::size_t i = 0; i < every.size(); ++i) {
+      EXPECT_EQ(taken_lines[i], (folder / "m.jsonl").string() + ":" + std::to_string((i + 1) * k));
+    }
+    EXPECT_TRUE(std::is_sorted(split.begin(), split.end() - 1));
+    split.insert(split.end(), taken_lines.begin(), taken_lines.end());
+    EXPECT_EQ(std::set<std::string>(split.begin(), split.end()).size(), 10u);
+    EXPECT_NE(rest.fingerprint(), every.fingerprint());
+  }
+}
+
+// As the ranks of a machine do it, though here both sides are one process.
+TEST_F(DatasetTest, AnotherProcessOpensWhatOneHasLoaded) {
+  const Dataset loaded = load(line("s", "ab", "c0.safetensors") + "\n" + line("s", "c", "c0.safetensors"));
+  const Dataset opened = Dataset::open(loaded.address(), folder / "m.jsonl", false);
+  ASSERT_EQ(opened.size(), 2u);
+  EXPECT_EQ(opened.where(1), (folder / "m.jsonl").string() + ":3");
+  EXPECT_EQ(opened.sample(1).input_ids, loaded.sample(1).input_ids);
+  EXPECT_EQ(opened.fingerprint(), loaded.fingerprint());
+  EXPECT_EQ(opened.system_text, "s");
+  EXPECT_DOUBLE_EQ(opened.seconds_per_text_token, loaded.seconds_per_text_token);
+  std::string another = load(line("s", "d", "c0.safetensors")).address();
+  EXPECT_NE(
+      test::run_error([&] { Dataset::open(another, folder / "m.jsonl", false); }).find("cannot be opened"),
+      std::string::npos);
+  // The files of one with the fingerprint of the other.
+  const Dataset other = load(line("s", "d", "c0.safetensors"));
+  Json mixed = Json::parse(loaded.address());
+  mixed["files"] = Json::parse(other.address())["files"];
+  EXPECT_NE(
+      test::run_error([&] { Dataset::open(mixed.dump(), folder / "m.jsonl", false); }).find("not its own"),
+      std::string::npos);
 }
 
 TEST_F(DatasetTest, PromptOfASampleEndsWhereTheAudioBegins) {

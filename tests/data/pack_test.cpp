@@ -60,7 +60,7 @@ TEST(Pack, ExpandsPlaceholdersAndDropsPadding) {
 // A clip that is heard becomes features, then its codes where the model is given these too.
 TEST(Pack, FeaturesStandBeforeCodes) {
   EncodedSample heard = sample({10, kIn, 11}, {-100, -100, 11}, {kClip});
-  heard.heard = {{1500, "", [] { return std::vector<float>(1500, 0.25f); }}};  // 10 frames: 5, then 2
+  heard.heard = {{1500, "", [] { return std::vector<float>(1500, 0.25f); }, {}}};  // 10 frames: 5, then 2
   const EncodedSample other = sample({20, 21}, {-100, 21}, {});
   const EncodedSample* both[] = {&other, &heard};
   SpecialIds with_tower = ids();
@@ -81,7 +81,7 @@ TEST(Pack, FeaturesStandBeforeCodes) {
 
 TEST(Pack, ChunksOfALongClipFollowEachOther) {
   EncodedSample heard = sample({10, 1, kIn, 2, 11}, {-100, -100, -100, -100, 11}, {Codes{2, 0, {}}});
-  heard.heard = {{3000, "", [] { return std::vector<float>(3000, 0.25f); }}};  // 12 frames, then 7
+  heard.heard = {{3000, "", [] { return std::vector<float>(3000, 0.25f); }, {}}};  // 12 frames, then 7
   const EncodedSample* one = &heard;
   SpecialIds with_tower = ids();
   with_tower.encode_audio_in = false;

@@ -98,7 +98,7 @@ TEST(StepPlan, IsNeverLessEvenThanDealingInOrder) {
 TEST(StepPlan, ImbalanceIsTheBusiestOverTheMean) {
   // One long clip and three short ones over two ranks: 10 | 4 + 3 + 2 with no limit, 10 + 2 | 4 + 3 with two
   // each.
-  StepPlanner planner({10, 4, 3, 2}, 0, {2, 1, 2}, {4});
+  StepPlanner planner(std::vector<std::int64_t>{10, 4, 3, 2}, 0, {2, 1, 2}, {4});
   const StepPlan plan = planner.plan(0);
   EXPECT_EQ(std::multiset<std::int64_t>(plan.tokens.begin(), plan.tokens.end()),
             (std::multiset<std::int64_t>{7, 12}));
@@ -106,7 +106,7 @@ TEST(StepPlan, ImbalanceIsTheBusiestOverTheMean) {
 }
 
 TEST(StepPlan, FewerSamplesThanRanks) {
-  StepPlanner planner({5, 5, 5}, 0, {2, 2, 8}, {3});
+  StepPlanner planner(std::vector<std::int64_t>{5, 5, 5}, 0, {2, 2, 8}, {3});
   ASSERT_EQ(planner.total_steps(), 1);
   const StepPlan plan = planner.plan(0);
   std::size_t busy = 0;

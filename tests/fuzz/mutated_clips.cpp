@@ -88,10 +88,10 @@ fs::path write_clips(const fs::path& folder, std::size_t count) {
   return folder / "m.jsonl";
 }
 
-// The clip of line i: its samples are finite (true), or it is refused by line and path (false).
-bool is_decoded(const Manifest& manifest, std::size_t i, const Tokenizer& tokenizer) {
-  const std::string where = manifest.where(i);
-  const TokenizedSample tokens = tokenize(parse_chatml(manifest.line(i), where), tokenizer, where);
+// The clip of the manifest's line: its samples are finite (true), or it is refused by line and path (false).
+bool is_decoded(const Manifest& manifest, const Tokenizer& tokenizer) {
+  const std::string where = manifest.where();
+  const TokenizedSample tokens = tokenize(parse_chatml(manifest.line(), where), tokenizer, where);
   const AudioContent& clip = tokens.audios.at(0);
   try {
     const HeardClip heard = heard_clip(clip, manifest.clips(), where);
@@ -134,14 +134,14 @@ int run(std::size_t count) {
   const test::TemporaryFolder folder;
   const fs::path path = write_clips(folder.path(), count);
   const std::set<std::size_t> refused_lines = refused_by_program(path, count);
-  const Manifest manifest(path, true);
+  Manifest manifest(path, true);
   const test::FakeTokenizer tokenizer;
   std::size_t decoded = 0, too_short = 0;
-  for (std::size_t i = 0; i < manifest.size(); ++i) {
-    const bool here = is_decoded(manifest, i, tokenizer);
+  for (std::size_t i = 0; manifest.next(); ++i) {
+    const bool here = is_decoded(manifest, tokenizer);
     const bool there = refused_lines.count(i + 1) == 0;
-    require(here || !there, "encoded, though it can't be decoded", manifest.where(i));
-    require(i % 97 != 0 || there, "a whole clip was refused", manifest.where(i));
+    require(here || !there, "encoded, though it can't be decoded", manifest.where());
+    require(i % 97 != 0 || there, "a whole clip was refused", manifest.where());
     decoded += here ? 1 : 0;
     too_short += here && !there ? 1 : 0;  // for the codec
   }

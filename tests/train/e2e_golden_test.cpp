@@ -3,7 +3,9 @@
 #include <ATen/TensorIndexing.h>
 #include <gtest/gtest.h>
 
-#include "higgs/data/dataset.h"
+#include <numeric>
+
+#include "higgs/data/batch_loader.h"
 #include "higgs/model/adapter.h"
 #include "higgs/model/layout.h"
 #include "higgs/model/special_ids.h"
@@ -33,9 +35,9 @@ class E2eGolden : public ::testing::TestWithParam<Layout> {
     CodeStore store([]() -> std::unique_ptr<AudioTokenizer> { return nullptr; }, "", ids.num_codebooks,
                     ids.codebook_size);
     dataset = Dataset::load(golden("e2e/manifest.jsonl"), *tokenizer, store, ids, {});
-    std::vector<const EncodedSample*> samples;
-    for (std::size_t i = 0; i < dataset.size(); ++i) samples.push_back(&dataset.sample(i));
-    batch = make_batch(samples, ids);
+    std::vector<std::size_t> samples(dataset.size());
+    std::iota(samples.begin(), samples.end(), std::size_t{0});
+    batch = make_batch(dataset, {samples, {}}, ids);
     counts.add(batch);
   }
 

@@ -194,7 +194,7 @@ TEST_F(Leak, RepliesOnBothSidesAreCounted) {
   load({chat("c0", "c1"), chat("c2", "c3"), chat("c4", "c5")});
   const Dataset training = std::move(run.data);
   load({chat("c7", "c3"), chat("c1", "c8"), chat("c0", "c5")});
-  EXPECT_EQ(count_shared_replies(run.data, training, run.ids), 2u);
+  EXPECT_EQ(count_shared_replies(run.data, training), 2u);
   EXPECT_EQ(LeakAlarm(1.0, training, &run.data, run.ids).num_shared(), 2u);
 }
 

@@ -1,6 +1,7 @@
 // Content hashes: xxh3-128, for cache keys and integrity, not for security.
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -9,6 +10,11 @@
 #include <string_view>
 
 namespace higgs {
+
+struct Hash128 {
+  std::uint64_t high = 0, low = 0;
+  auto operator<=>(const Hash128&) const = default;
+};
 
 class Hasher {
  public:
@@ -22,6 +28,7 @@ class Hasher {
   Hasher& update(std::string_view text);
   Hasher& update(std::uint64_t number);
   Hasher& update(double number);
+  Hash128 digest() const;
   std::string hex() const;  // 32 lower-case digits
 
  private:

@@ -19,7 +19,7 @@ void set_quiet(bool quiet);
 class Progress {
  public:
   explicit Progress(std::string what);
-  void operator()(std::size_t done, std::size_t total);
+  void operator()(std::size_t done, std::size_t total);  // total 0: not known
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -61,7 +61,7 @@ class BatchLoader {
   Prefetcher<Job, Loaded> prefetcher_;  // last: its threads use what stands above
 };
 
-// The batch of a micro-batch's samples, on the CPU.
+// The batch of a micro-batch's samples, on the CPU; places may be left out.
 PackedBatch make_batch(const Dataset& dataset, const MicroBatch& micro, const SpecialIds& ids);
 
 // Host memory that a process may fill with batches ahead of their use: a fiftieth of what is free or, if that

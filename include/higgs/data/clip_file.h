@@ -31,6 +31,10 @@ class ClipFile {
   bool holds_codes_ = false;
 };
 
+// HeardClip::read of a clip.
+std::function<std::vector<float>()> heard_clip_reader(const AudioContent& clip, const ClipFolder& folder,
+                                                      const std::string& where);
+
 // The clip for an audio tower: read once now, so that a mistake is known, and whenever a batch wants it.
 // UserError also for a clip of which only codes are given.
 HeardClip heard_clip(const AudioContent& clip, const ClipFolder& folder, const std::string& where);

@@ -29,6 +29,8 @@ class CodeStore {
   std::int64_t num_encoded() const { return num_encoded_; }  // clips that weren't in the cache
   std::int64_t num_reused() const { return num_reused_; }
   const AudioTokenizer& codec();
+  // The cache folder, for other files that are worth a disk's room; "" when it isn't there and can't be made.
+  fs::path scratch_folder() const;
 
  private:
   Codes encode_cached(std::string_view bytes, const std::string& name, const AudioContent& clip,

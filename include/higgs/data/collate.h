@@ -36,6 +36,7 @@ struct HeardClip {
   std::int64_t num_samples = 0;              // at 16 kHz
   std::string hash;                          // of its bytes and its range
   std::function<std::vector<float>()> read;  // those samples; UserError when the file has gone or changed
+  AudioContent clip;                         // as the manifest names it
 };
 
 // A sample with its clips encoded: codes[i] belongs to the i-th placeholder id in input_ids.

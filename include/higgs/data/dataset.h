@@ -1,5 +1,6 @@
 // A manifest as the trainer uses it: every line parsed, tokenised and encoded before the first step, so that
-// a mistake in the last line is known at the start.
+// a mistake in the last line is known at the start, and then put aside on disk: however many samples there
+// are, they take no memory (sample_file.h).
 #pragma once
 
 #include <functional>
@@ -12,8 +13,9 @@
 #include "higgs/base/error.h"
 #include "higgs/data/code_store.h"
 #include "higgs/data/collate.h"
-#include "higgs/data/manifest.h"
+#include "higgs/data/lengths.h"
 #include "higgs/data/pack.h"
+#include "higgs/data/sample_file.h"
 
 namespace higgs {
 
@@ -27,30 +29,40 @@ struct SpecialIds {
 };
 
 struct DatasetOptions {
-  bool skip_bad_samples = false;                 // else the first bad line stops everything
-  std::int64_t max_tokens = 0;                   // longest sample in expanded positions; 0: no limit
-  const char* max_tokens_flag = "--max_tokens";  // where the limit comes from
-  bool skip_too_long = false;                    // else a longer sample is an error
-  bool confine_paths = false;                    // clips outside the manifest's folder are refused
-  std::function<void(std::size_t done, std::size_t total)> progress;  // called after every line
+  bool skip_bad_samples = false;                   // else the first bad line stops everything
+  std::int64_t max_tokens = 0;                     // longest sample in expanded positions; 0: no limit
+  const char* max_tokens_flag = "--max_tokens";    // where the limit comes from
+  bool skip_too_long = false;                      // else a longer sample is an error
+  bool confine_paths = false;                      // clips outside the manifest's folder are refused
+  std::function<void(std::size_t done)> progress;  // called after every line
 };
 
 class Dataset {
  public:
-  // UserError with `manifest:line: reason`.
+  // UserError with `manifest:line: reason`. Samples are put aside in the store's folder.
   static Dataset load(const fs::path& manifest, const Tokenizer& tokenizer, CodeStore& store,
                       const SpecialIds& ids, const DatasetOptions& options);
 
-  std::size_t size() const { return samples_.size(); }
-  const EncodedSample& sample(std::size_t i) const { return samples_.at(i); }
+  // A data set that another process of this machine has loaded from the same manifest: its address().
+  // RunError when it can't be reached.
+  static Dataset open(const std::string& address, const fs::path& manifest, bool confine_paths);
+  std::string address() const;
+
+  std::size_t size() const { return size_; }
+  // Read from disk; any number of threads at once.
+  EncodedSample sample(std::size_t i) const { return file_->read(row(i)); }
+  // "manifest.jsonl:12", for messages.
+  std::string where(std::size_t i) const { return file_->where(row(i)); }
   // Positions of a sample after its placeholders are expanded.
-  std::int64_t length(std::size_t i) const { return lengths_.at(i); }
-  const std::vector<std::int64_t>& lengths() const { return lengths_; }
+  std::int64_t length(std::size_t i) const { return file_->length(row(i)); }
+  Lengths lengths() const;
+  // Hashes of the clips that a sample is to say (reply_hashes()).
+  std::span<const Hash128> replies(std::size_t i) const { return file_->replies(row(i)); }
   std::size_t num_skipped() const { return num_skipped_; }
   // Hash of every sample's ids and codes: tells one training set from another.
   std::string fingerprint() const;
 
-  // Takes every `k`-th sample (the last of each run of k) out into a data set of its own.
+  // Takes every `k`-th sample (the last of each run of k) out into a data set of its own. Not twice.
   Dataset split_every(std::size_t k);
 
   // What the samples have in common, for generation: the system turn's text where all have the same (""
@@ -59,8 +71,13 @@ class Dataset {
   double seconds_per_text_token = 0.0;
 
  private:
-  std::vector<EncodedSample> samples_;
-  std::vector<std::int64_t> lengths_;
+  enum class Part { kAll, kEveryKth, kTheOthers };
+  std::size_t row(std::size_t i) const;  // of the file
+
+  std::shared_ptr<const SampleFile> file_;
+  Part part_ = Part::kAll;
+  std::size_t every_ = 0;  // k
+  std::size_t size_ = 0;
   std::size_t num_skipped_ = 0;
 };
 
@@ -68,9 +85,9 @@ class Dataset {
 EncodedSample encode_sample(TokenizedSample tokens, CodeStore& store, const SpecialIds& ids,
                             const ClipFolder& folder, const std::string& where);
 
-// Encodes the clips of the lines that `next_line` gives, until it gives one behind the last: what one rank
-// does so that all find everything in the cache. Bad lines go to `on_bad_line`. Returns how many lines were
-// good.
+// Encodes the clips of the lines that `next_line` gives, ascending, until it gives one behind the last: what
+// one rank does so that all find everything in the cache. Bad lines go to `on_bad_line`. Returns how many
+// lines were good.
 std::size_t encode_lines(const fs::path& manifest, const Tokenizer& tokenizer, CodeStore& store,
                          const SpecialIds& ids, const std::function<std::size_t()>& next_line,
                          const std::function<void(const UserError&)>& on_bad_line,

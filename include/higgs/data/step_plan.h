@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "higgs/data/lengths.h"
 #include "higgs/data/sampler.h"
 #include "higgs/data/token_packer.h"
 
@@ -53,8 +54,8 @@ class StepPlanner {
   // `lengths`: tokens of each sample, none above tokens_per_batch. The run draws samples of the sampler's
   // stream, step after step; its last step may be smaller. A run whose steps were of another size before
   // `origin` goes on from there.
-  StepPlanner(std::vector<std::int64_t> lengths, std::uint64_t seed, const SplitOptions& options,
-              const RunLength& length, StepOrigin origin = {});
+  StepPlanner(Lengths lengths, std::uint64_t seed, const SplitOptions& options, const RunLength& length,
+              StepOrigin origin = {});
 
   const StepOrigin& origin() const { return origin_; }
   // From the same origin, planners with the same text plan the same steps.
@@ -82,7 +83,7 @@ class StepPlanner {
   StepPlan make_plan(const std::vector<std::size_t>& samples,
                      const std::vector<std::vector<std::int64_t>>& shares, bool balanced) const;
 
-  std::vector<std::int64_t> lengths_;
+  Lengths lengths_;
   Sampler sampler_;
   SplitOptions options_;
   StepOrigin origin_;

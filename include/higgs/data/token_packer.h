@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "higgs/data/lengths.h"
 #include "higgs/data/sampler.h"
 
 namespace higgs {
@@ -27,7 +28,7 @@ class TokenPacker {
 
   // `lengths`: tokens of each sample, none above `budget`. The stream begins at `start` and ends before
   // position `end`, or never.
-  TokenPacker(std::vector<std::int64_t> lengths, std::uint64_t seed, std::int64_t budget, StreamPlace start,
+  TokenPacker(Lengths lengths, std::uint64_t seed, std::int64_t budget, StreamPlace start,
               std::optional<std::int64_t> end);
 
   // Positions of the stream in bin `index`, counted from 0. Asked for in order it is cheap.
@@ -49,7 +50,7 @@ class TokenPacker {
   std::vector<std::int64_t> positions_of(const Window& window) const;
   std::vector<std::vector<std::int64_t>> pack(const Window& window);
 
-  std::vector<std::int64_t> lengths_;
+  Lengths lengths_;
   Sampler sampler_;
   std::int64_t budget_;
   StreamPlace start_;

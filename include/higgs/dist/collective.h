@@ -50,6 +50,10 @@ class Collective {
   // 0, 1, 2, ...: each number goes to one rank only. Not ordered with anything else.
   std::int64_t take_next(const std::string& counter);
 
+  // Text that one rank leaves for others, who may look it up when a barrier lies between.
+  void publish(const std::string& key, const std::string& text);
+  std::string published(const std::string& key);
+
   // For the watch: see watch.h. Waiting for others is noted by the collectives themselves.
   void at(std::int64_t step, const char* phase);
   void progress();

@@ -8,9 +8,9 @@
 namespace higgs::fuzz {
 namespace {
 
-void read_line(const Manifest& manifest, std::size_t i, const Tokenizer& tokenizer) {
-  const std::string where = manifest.where(i);
-  const ChatMLSample chat = parse_chatml(manifest.line(i), where);
+void read_line(const Manifest& manifest, const Tokenizer& tokenizer) {
+  const std::string where = manifest.where();
+  const ChatMLSample chat = parse_chatml(manifest.line(), where);
   const TokenizedSample tokens = tokenize(chat, tokenizer, where);
   require(tokens.input_ids.size() == tokens.label_ids.size(), "ids and labels differ in number");
   refused([&] {
@@ -30,9 +30,8 @@ void fuzz_chatml(std::string_view bytes) {
   const test::FakeTokenizer tokenizer;
   const auto path = scratch_file("m.jsonl", bytes);
   refused([&] {
-    const Manifest manifest(path);
-    for (std::size_t i = 0; i < manifest.size(); ++i) {
-      refused([&] { read_line(manifest, i, tokenizer); });
+    for (Manifest manifest(path); manifest.next();) {
+      refused([&] { read_line(manifest, tokenizer); });
     }
   });
 }

@@ -1,0 +1,88 @@
+#include "training_data.h"
+
+#include <algorithm>
+
+#include "higgs/base/error.h"
+#include "higgs/base/log.h"
+#include "higgs/data/manifest.h"
+#include "shared_encoding.h"
+#include "stop_signal.h"
+
+namespace higgs {
+namespace {
+
+DatasetOptions dataset_options(const TrainOptions& options, const std::string& manifest, Collective& ranks) {
+  DatasetOptions out;
+  out.skip_bad_samples = options.skip_bad_samples;
+  out.max_tokens = options.max_tokens;
+  out.skip_too_long = options.on_too_long == "skip";
+  out.confine_paths = options.base.confine_paths;
+  out.progress = [&ranks, progress = log::Progress("reading clips"),
+                  total = count_samples(manifest)](std::size_t done) mutable {
+    stop_if_requested();
+    ranks.progress();
+    progress(done, total);
+  };
+  return out;
+}
+
+// One rank of a machine reads the manifest and puts the samples aside; the others look into the same files.
+Dataset load_once(const std::string& what, const std::string& manifest, BaseModel& base,
+                  const DatasetOptions& options, Collective& ranks) {
+  const auto load = [&] {
+    return Dataset::load(manifest, base.tokenizer(), base.codes(), base.ids(), options);
+  };
+  const std::string key = what + " samples on " + host_name();
+  std::optional<Dataset> dataset;
+  if (ranks.launch().local_rank == 0) {
+    dataset = load();
+    ranks.publish(key, dataset->address());
+  }
+  ranks.barrier();
+  if (dataset) return *std::move(dataset);
+  const std::string address = ranks.published(key);
+  try {
+    return Dataset::open(address, manifest, options.confine_paths);
+  } catch (const RunError& error) {
+    log::warn(std::string("this rank reads the data itself: ") + error.what());
+    return load();
+  }
+}
+
+}  // namespace
+
+TrainingData load_training_data(BaseModel& base, const TrainOptions& options, Collective& ranks) {
+  EncodedCount count;
+  if (ranks.world_size() > 1) {
+    for (const std::string& manifest : {options.train_manifest, options.val_manifest}) {
+      if (manifest.empty()) continue;
+      // Bad lines are named when the samples are read.
+      const EncodedCount more = encode_together(manifest, base, ranks, [](const UserError&) {});
+      count.encoded += more.encoded;
+      count.reused += more.reused;
+    }
+  }
+  ranks.at(0, "reading the data");
+  DatasetOptions packed = dataset_options(options, options.train_manifest, ranks);
+  if (const std::int64_t budget = options.trainer.tokens_per_batch;
+      budget > 0 && budget < options.max_tokens) {
+    packed.max_tokens = budget;
+    packed.max_tokens_flag = "--tokens_per_batch";
+  }
+  TrainingData data{load_once("training", options.train_manifest, base, packed, ranks), {}};
+  if (!options.val_manifest.empty()) {
+    data.validation = load_once("validation", options.val_manifest, base,
+                                dataset_options(options, options.val_manifest, ranks), ranks);
+  } else if (options.val_split > 0.0) {
+    const auto every = static_cast<std::size_t>(std::max(2.0, 1.0 / options.val_split + 0.5));
+    if (data.training.size() >= every) data.validation = data.training.split_every(every);
+  }
+  if (ranks.world_size() == 1) count = {0, base.codes().num_encoded(), base.codes().num_reused()};
+  log::info(std::to_string(data.training.size()) + " training samples, " +
+            std::to_string(data.validation ? data.validation->size() : 0) + " for validation; " +
+            std::to_string(count.encoded) + " clips encoded, " + std::to_string(count.reused) +
+            " from the cache");
+  return data;
+}
+
+}  // namespace higgs
