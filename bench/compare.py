@@ -11,18 +11,11 @@ frames after a prompt of 64 tokens, greedily, by the small model of audio_only.
 """
 import argparse
 import json
-import os
 import pathlib
-import platform
 import statistics
-import subprocess
 import sys
-import time
 
-BENCH = pathlib.Path(__file__).resolve().parent
-SMALL = {"hidden": 256, "layers": 4, "heads": 4, "kv_heads": 2, "ffn": 704, "vocab": 128256}
-LAYER = {"hidden": 3072, "layers": 1, "heads": 24, "kv_heads": 8, "ffn": 8192, "vocab": 128256}
-LORA = {"lora_r": 16, "lora_alpha": 32, "lora_dropout": 0.05}
+from common import BENCH, LAYER, LIKE, LORA, SMALL, machine, make_model, run, training_command
 
 
 class Case:
@@ -43,22 +36,10 @@ CODEC_SECONDS, CODEC_CLIPS = 5, 4
 PROMPT_TOKENS, FRAMES = 64, 200
 
 
-def run(command):
-    """Standard output of a process; ends the program when that fails."""
-    process = subprocess.run(command, capture_output=True, text=True)
-    if process.returncode != 0:
-        sys.exit(f"bench: {' '.join(command)} ended with {process.returncode}:\n{process.stderr[-2000:]}")
-    return process.stdout
-
-
 def run_ours(args, case, folder, data):
     output = folder / "ours"
-    command = [args.program, "train", "--train_manifest", data / "manifest.jsonl", "--base_ckpt", folder / "model",
-               "--output_dir", output, "--overwrite", "--val_split", "0", "--dtype", "fp32", "--device", "cpu",
-               "--batch_size", case.batch_size, "--grad_accum", 1, "--epochs", 1, "--self_test", "off", "--log_steps", 1000]
-    for flag, value in LORA.items():
-        command += [f"--{flag}", value]
-    run([str(word) for word in command + case.ours])
+    run(training_command(args.program, folder / "model", data / "manifest.jsonl", output,
+                         ["--batch_size", case.batch_size, "--epochs", 1, *case.ours]))
     lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
     first, last = lines[0], lines[-1]
     return {"tokens_per_second": (last["tokens"] - first["tokens"]) / (last["seconds"] - first["seconds"]),
@@ -76,13 +57,10 @@ def run_theirs(case, folder, data, steps):
 
 
 def make_inputs(args, case, folder, data):
-    like = BENCH.parent / "tests/golden/hf/model"
     if not (folder / "model/config.json").exists():
-        words = [str(word) for key, value in case.model.items() for word in (f"--{key}", value)]
-        run([sys.executable, str(BENCH / "baseline/make_model.py"), "--like", str(like), "--out",
-             str(folder / "model"), *words])
+        make_model(folder / "model", case.model)
     if not (data / "meta.json").exists():
-        run([sys.executable, str(BENCH / "baseline/make_bench_data.py"), "--out", str(data), "--tokenizer", str(like),
+        run([sys.executable, str(BENCH / "baseline/make_bench_data.py"), "--out", str(data), "--tokenizer", str(LIKE),
              "--samples", str(case.samples or args.samples)])
 
 
@@ -149,14 +127,10 @@ def compare(args, name):
     return result
 
 
-def machine():
-    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "")
+def packages():
     versions = run([sys.executable, "-c", "import torch, transformers, peft; "
                     "print(torch.__version__, transformers.__version__, peft.__version__)"]).split()
-    commit = subprocess.run(["git", "-C", str(BENCH), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    return {"cpu": cpu, "cores": os.cpu_count(), "threads": os.environ.get("OMP_NUM_THREADS"),
-            "system": platform.platform(), **dict(zip(("torch", "transformers", "peft"), versions)),
-            "commit": commit.stdout.strip(), "date": time.strftime("%Y-%m-%d", time.gmtime())}
+    return dict(zip(("torch", "transformers", "peft"), versions))
 
 
 def main():
@@ -169,7 +143,7 @@ def main():
     parser.add_argument("--samples", type=int, default=48)
     parser.add_argument("--out", type=pathlib.Path)
     args = parser.parse_args()
-    results = {"machine": machine(), "cases": [compare(args, name) for name in args.case or [*CASES, *OTHERS]]}
+    results = {"machine": machine() | packages(), "cases": [compare(args, name) for name in args.case or [*CASES, *OTHERS]]}
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(results, indent=1) + "\n")
