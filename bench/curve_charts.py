@@ -20,9 +20,10 @@ def memory(points, key, unit):
 
 
 def measured_and_planned(series, names, unit):
+    """Resident memory, as the plan counts weights, which stay pages of a file."""
     rows = []
     for colour, (key, name) in enumerate(names.items()):
-        rows.append(Series(name, memory(series[key], "anonymous_bytes", unit), colour=colour))
+        rows.append(Series(name, memory(series[key], "resident_bytes", unit), colour=colour))
         rows.append(Series(f"{name}: plan" if len(names) > 1 else "plan", memory(series[key], "planned_bytes", unit),
                            calculated=True, colour=colour))
     return rows
@@ -34,16 +35,17 @@ def tokens(series):
     label = "tokens per step (--tokens_per_batch)"
     return {"tokens-time": line_chart("Time of a step against its tokens", label, "seconds per step",
                                       [Series(name, times(series[key])) for key, name in names.items()], y_log=True, **x),
-            "tokens-memory": line_chart("Memory against tokens per step", label, "peak memory, MiB",
-                                        measured_and_planned(series, names, MIB), y_log=True, **x)}
+            "tokens-memory": line_chart("Memory against tokens per step", label, "peak resident memory, MiB",
+                                        measured_and_planned(series, names, MIB),
+                                        x_ticks=[0, 2048, 4096, 8192, 12288, 16384])}
 
 
 def clip_length(series):
     points, x = series["plain"], {"x_log": True, "x_ticks": [1, 2, 5, 10, 20, 30, 60]}
-    label = f"seconds of a clip, {points[-1]['tokens']:,} tokens per step"
+    label = f"seconds of a clip, about {round(points[-1]['tokens'], -2):,} tokens per step"
     return {"clip_length-time": line_chart("Time of a step against the length of its clips", label, "seconds per step",
                                            [Series("median step", times(points))], **x),
-            "clip_length-memory": line_chart("Memory against the length of clips", label, "peak memory, MiB",
+            "clip_length-memory": line_chart("Memory against the length of clips", label, "peak resident memory, MiB",
                                              measured_and_planned(series, {"plain": "measured"}, MIB), **x)}
 
 
@@ -54,7 +56,7 @@ def rank(series):
     label = "rank of the adapter (--lora_r)"
     return {"rank-time": line_chart("Time of a step against the adapter's rank", label, "seconds per step",
                                     [Series(name, times(series[key])) for key, name in names.items()], **x),
-            "rank-memory": line_chart("Memory against the adapter's rank", label, "peak memory, GiB",
+            "rank-memory": line_chart("Memory against the adapter's rank", label, "peak resident memory, GiB",
                                       measured_and_planned(series, names, GIB), **x)}
 
 

@@ -5,8 +5,8 @@
         [--base_ckpt DIR] [--out DIR] [--draw]
 
 Every point is a process of its own. Step times: the first step is left out, the median of the others counts; lines in the
-charts reach from the fastest to the slowest. Memory: the highest RssAnon seen, looked at 100 times a second: what the process
-allocated, without the pages of libraries and other files. Writes bench/results/curves-NAME.json and docs/curves/NAME-*.svg.
+charts reach from the fastest to the slowest. Memory: the peak of the resident set, and the highest RssAnon seen, looked at 100
+times a second: what the process allocated, without the pages of libraries, weights and other files. Writes bench/results/curves-NAME.json and docs/curves/NAME-*.svg.
 """
 import argparse
 import json
@@ -36,8 +36,8 @@ CHECKPOINTING = "--gradient_checkpointing"
 class Bench:
     """Makes models and data on demand and runs trainings."""
 
-    def __init__(self, args):
-        self.args = args
+    def __init__(self, args, num_words=24):
+        self.args, self.num_words = args, num_words
 
     def base(self, name):
         if self.args.base_ckpt:
@@ -49,7 +49,7 @@ class Bench:
 
     def parts_of_a_sample(self, model, num_frames):
         """Tokens of a sample of so many frames: all, supervised text, supervised frames with those at their ends."""
-        manifest = write_manifest(self.args.work / "one.jsonl", 1, [num_frames])
+        manifest = write_manifest(self.args.work / "one.jsonl", 1, [num_frames], self.num_words)
         out = self.args.work / "one.safetensors"
         run([str(word) for word in (self.args.program, "inspect", "collate", "--manifest", manifest, "--base_ckpt",
                                     self.base(model), "--batch_size", 1, "--out", out)])
@@ -68,16 +68,18 @@ class Bench:
         """A point: `batch` are the flags that say how much is in a step; `plan_flags` those that train and plan share."""
         num_steps = self.args.steps
         per_step = batch[1] if batch[0] == "--batch_size" else batch[1] // SAMPLE_TOKENS
-        manifest = write_manifest(self.args.work / "train.jsonl", max(per_step, 1) * num_steps, [num_frames])
+        manifest = write_manifest(self.args.work / "train.jsonl", max(per_step, 1) * num_steps, [num_frames],
+                                  self.num_words)
         flags = ["--max_steps", num_steps, "--max_tokens", 1 << 20, *batch, *plan_flags]
         output = self.args.work / "run"
         watched = watch(training_command(self.args.program, self.base(model), manifest, output, flags), output)
         seconds, tokens = measured_steps(watched.steps)
         point = {"tokens": statistics.median_low(tokens), "seconds": [round(value, 5) for value in seconds],
-                 "anonymous_bytes": watched.peak_anonymous, "resident_bytes": watched.peak_resident}
+                 "anonymous_bytes": watched.peak_anonymous, "resident_bytes": watched.peak_resident,
+                 "last_step_bytes": watched.steps[-1]["memory_bytes"]}  # resident, before the checkpoint at the end
         point["planned_bytes"] = self.planned_bytes(model, num_frames, point["tokens"], plan_flags)
         say(f"{' '.join(map(str, flags))}: {point['tokens']} tokens in {statistics.median(seconds):.3f} s, "
-            f"{watched.peak_anonymous / 2**20:.0f} MiB")
+            f"{watched.peak_resident / 2**20:.0f} MiB")
         return point
 
 
@@ -96,7 +98,9 @@ def tokens_curve(bench):
 
 
 def clip_length_curve(bench):
-    """Against the length of clips, with as many of them in a step as make the same number of tokens."""
+    """Against the length of clips, with as many of them in a step as make the same number of tokens. Texts are short: they
+    would make up most of a short clip's sample, and cost other than frames do."""
+    bench = Bench(bench.args, num_words=2)
     text = bench.parts_of_a_sample("small", FRAMES_PER_SECOND)[0] - FRAMES_PER_SECOND
     tokens = CLIPS_OF_LONGEST * (text + CLIP_SECONDS[-1] * FRAMES_PER_SECOND)
     points = []

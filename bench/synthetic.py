@@ -51,5 +51,5 @@ def tensor(path, name):
     size = struct.unpack_from("<Q", data)[0]
     entry = json.loads(data[8:8 + size])[name]
     letter = {"I64": "q", "I32": "i", "I16": "h"}[entry["dtype"]]
-    begin, end = entry["data_offsets"]
-    return entry["shape"], list(struct.unpack_from(f"<{(end - begin) // struct.calcsize(letter)}{letter}", data, 8 + size + begin))
+    begin, end = (8 + size + offset for offset in entry["data_offsets"])
+    return entry["shape"], [value for value, in struct.iter_unpack("<" + letter, data[begin:end])]
