@@ -81,7 +81,7 @@ std::vector<EncodedSample> encoded(BaseModel& base, Manifest& manifest, const In
   std::vector<EncodedSample> samples;
   for (ChosenSample& chosen : tokenized(base, manifest, options)) {
     samples.push_back(
-        encode_sample(std::move(chosen.tokens), base.codes(), base.ids(), manifest.clips(), chosen.where));
+        encode_sample(chosen.tokens, base.codes(), base.ids(), manifest.clips(), chosen.where));
   }
   return samples;
 }

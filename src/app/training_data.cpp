@@ -5,6 +5,7 @@
 #include "higgs/base/error.h"
 #include "higgs/base/log.h"
 #include "higgs/data/manifest.h"
+#include "higgs/dist/placement.h"
 #include "shared_encoding.h"
 #include "stop_signal.h"
 
@@ -17,6 +18,9 @@ DatasetOptions dataset_options(const TrainOptions& options, const std::string& m
   out.max_tokens = options.max_tokens;
   out.skip_too_long = options.on_too_long == "skip";
   out.confine_paths = options.base.confine_paths;
+  // The machine's other ranks wait meanwhile.
+  out.num_workers =
+      std::min(options.trainer.loader.num_workers * ranks.launch().local_size, num_usable_cpus());
   out.progress = [&ranks, progress = log::Progress("reading clips"),
                   total = count_samples(manifest)](std::size_t done) mutable {
     stop_if_requested();

@@ -34,25 +34,22 @@ CodeStore::CodeStore(CodecOpener open_codec, fs::path cache_folder, std::int64_t
 CodeStore::~CodeStore() = default;
 
 const AudioTokenizer& CodeStore::codec() {
-  if (!codec_) {
-    codec_ = open_codec_();
-    HIGGS_ASSERT(codec_ != nullptr);
-    if (codec_->num_codebooks() != num_codebooks_) {
-      throw UserError("the audio tokenizer has " + std::to_string(codec_->num_codebooks()) +
+  std::call_once(codec_opened_, [this] {
+    auto codec = open_codec_();
+    HIGGS_ASSERT(codec != nullptr);
+    if (codec->num_codebooks() != num_codebooks_) {
+      throw UserError("the audio tokenizer has " + std::to_string(codec->num_codebooks()) +
                       " codebooks, the base has " + std::to_string(num_codebooks_) +
                       "; give the one the base was trained with as --audio_tokenizer");
     }
-    if (codec_->codebook_size() != codebook_size_) {
-      throw UserError("the audio tokenizer has codebooks of " + std::to_string(codec_->codebook_size()) +
+    if (codec->codebook_size() != codebook_size_) {
+      throw UserError("the audio tokenizer has codebooks of " + std::to_string(codec->codebook_size()) +
                       " codes, the base of " + std::to_string(codebook_size_) +
                       "; give the one the base was trained with as --audio_tokenizer");
     }
-  }
+    codec_ = std::move(codec);
+  });
   return *codec_;
-}
-
-fs::path CodeStore::cache_path(const std::string& key) const {
-  return cache_folder_ / key.substr(0, 2) / (key + ".safetensors");
 }
 
 fs::path CodeStore::scratch_folder() const {
@@ -62,47 +59,64 @@ fs::path CodeStore::scratch_folder() const {
   return error ? fs::path() : cache_folder_;
 }
 
-Codes CodeStore::codes(const AudioContent& clip, const ClipFolder& folder, const std::string& where) {
-  const ClipFile file(clip, folder, where);
-  if (!file.holds_codes()) return encode_cached(file.bytes(), file.name(), clip, where);
+fs::path CodeStore::cache_path(const ClipFile& file, const AudioContent& clip) {
+  Hasher hasher;
+  hasher.update(codec().fingerprint()).update(file.bytes());
+  hasher.update(clip.offset.value_or(-1.0)).update(clip.duration.value_or(-1.0));
+  const std::string key = hasher.hex();
+  return cache_folder_ / key.substr(0, 2) / (key + ".safetensors");
+}
+
+std::optional<Codes> CodeStore::given_or_cached(const ClipFile& file, const AudioContent& clip,
+                                                const std::string& where) {
+  if (file.holds_codes()) {
+    try {
+      Codes codes = read_codes(file.path());
+      check_codes(codes, num_codebooks_, codebook_size_, file.name());
+      return codes;
+    } catch (const UserError& error) {
+      throw UserError(where + ": " + error.what());
+    }
+  }
+  const fs::path cached = cache_path(file, clip);
+  if (!fs::exists(cached)) return std::nullopt;
   try {
-    Codes codes = read_codes(file.path());
-    check_codes(codes, num_codebooks_, codebook_size_, file.name());
+    Codes codes = read_codes(cached);
+    check_codes(codes, num_codebooks_, codebook_size_, cached.string());
+    ++num_reused_;
     return codes;
   } catch (const UserError& error) {
-    throw UserError(where + ": " + error.what());
+    log::warn(std::string(error.what()) + "; encoding the clip again");
+    return std::nullopt;
   }
 }
 
-Codes CodeStore::encode_cached(std::string_view bytes, const std::string& name, const AudioContent& clip,
-                               const std::string& where) {
-  const AudioTokenizer& tokenizer = codec();
-  Hasher hasher;
-  hasher.update(tokenizer.fingerprint()).update(bytes);
-  hasher.update(clip.offset.value_or(-1.0)).update(clip.duration.value_or(-1.0));
-  const fs::path cached = cache_path(hasher.hex());
-  if (fs::exists(cached)) {
-    try {
-      Codes codes = read_codes(cached);
-      check_codes(codes, num_codebooks_, codebook_size_, cached.string());
-      ++num_reused_;
-      return codes;
-    } catch (const UserError& error) {
-      log::warn(std::string(error.what()) + "; encoding the clip again");
-    }
-  }
-  const Waveform wave = read_audio_bytes(bytes, name, {clip.offset, clip.duration}, where);
+std::optional<Codes> CodeStore::find(const AudioContent& clip, const ClipFolder& folder,
+                                     const std::string& where) {
+  return given_or_cached(ClipFile(clip, folder, where), clip, where);
+}
+
+Codes CodeStore::codes(const AudioContent& clip, const ClipFolder& folder, const std::string& where) {
+  const ClipFile file(clip, folder, where);
+  if (std::optional<Codes> found = given_or_cached(file, clip, where)) return *std::move(found);
+  return encode(file, clip, where);
+}
+
+Codes CodeStore::encode(const ClipFile& file, const AudioContent& clip, const std::string& where) {
+  const std::string name = where.empty() ? file.name() : where + ": " + file.name();
+  const Waveform wave = read_audio_bytes(file.bytes(), file.name(), {clip.offset, clip.duration}, where);
   const double seconds = static_cast<double>(wave.samples.size()) / wave.sample_rate;
   if (seconds > kMaxEncodedSeconds) {
-    throw UserError((where.empty() ? name : where + ": " + name) + ": " +
-                    std::to_string(std::lround(seconds)) + " s long, at most " +
+    throw UserError(name + ": " + std::to_string(std::lround(seconds)) + " s long, at most " +
                     std::to_string(std::lround(kMaxEncodedSeconds)) +
                     " s are encoded as one clip; cut it, or give offset and duration");
   }
+  const AudioTokenizer& tokenizer = codec();
   const auto samples = resample_soxr(wave.samples, wave.sample_rate, tokenizer.sample_rate());
-  Codes codes = tokenizer.encode(samples, where.empty() ? name : where + ": " + name);
+  Codes codes = tokenizer.encode(samples, name);
   ++num_encoded_;
   if (cache_writable_) {
+    const fs::path cached = cache_path(file, clip);
     try {
       std::error_code error;
       fs::create_directories(cached.parent_path(), error);

@@ -1,6 +1,6 @@
 #include "higgs/data/dataset.h"
 
-#include <map>
+#include <optional>
 
 #include "higgs/base/error.h"
 #include "higgs/base/hash.h"
@@ -9,6 +9,7 @@
 #include "higgs/data/clip_file.h"
 #include "higgs/data/leaks.h"
 #include "higgs/data/manifest.h"
+#include "sample_reader.h"
 
 namespace higgs {
 namespace {
@@ -35,17 +36,10 @@ std::int64_t expanded_length(const EncodedSample& sample, const SpecialIds& ids)
 // Gathers what generation wants to know of the training data.
 class PromptStatistics {
  public:
-  explicit PromptStatistics(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
-
-  void add(const ChatMLSample& chat, const EncodedSample& sample, const SpecialIds& ids) {
-    std::string system;
-    for (const Message& message : chat.messages) {
-      for (const Content& content : message.contents) {
-        if (message.role == "system" && !content.audio) system += content.text;
-        if (message.role == "user" && !content.audio) text_tokens_ += tokenizer_.encode(content.text).size();
-      }
-    }
-    ++systems_[system];
+  void add(const ReadLine& line, const EncodedSample& sample, const SpecialIds& ids) {
+    if (count_++ == 0) system_ = line.system;
+    if (line.system != system_) one_system_ = false;
+    text_tokens_ += line.num_text_tokens;
     std::size_t clip = 0;
     for (const std::int64_t id : sample.input_ids) {
       if (id != ids.audio_in && id != ids.audio_out) continue;
@@ -53,7 +47,7 @@ class PromptStatistics {
       ++clip;
     }
   }
-  std::string system_text() const { return systems_.size() == 1 ? systems_.begin()->first : ""; }
+  std::string system_text() const { return one_system_ ? system_ : ""; }
   double seconds_per_text_token() const {
     return text_tokens_ == 0
                ? 0.0
@@ -61,16 +55,17 @@ class PromptStatistics {
   }
 
  private:
-  const Tokenizer& tokenizer_;
-  std::map<std::string, std::size_t> systems_;
-  std::size_t text_tokens_ = 0;
+  std::string system_;
+  bool one_system_ = true;
+  std::size_t count_ = 0, text_tokens_ = 0;
   std::int64_t frames_ = 0;
 };
 
-}  // namespace
-
-EncodedSample encode_sample(TokenizedSample tokens, CodeStore& store, const SpecialIds& ids,
-                            const ClipFolder& folder, const std::string& where) {
+// `codes_of(clip)`: nothing where its codes can't be had, which leaves the sample without them.
+template <typename CodesOf>
+std::optional<EncodedSample> sample_with(const CodesOf& codes_of, const TokenizedSample& tokens,
+                                         const SpecialIds& ids, const ClipFolder& folder,
+                                         const std::string& where) {
   check_placeholders(tokens, ids.audio_in, ids.audio_out, where);
   EncodedSample sample;
   for (const std::int64_t id : tokens.input_ids) {
@@ -79,14 +74,33 @@ EncodedSample encode_sample(TokenizedSample tokens, CodeStore& store, const Spec
     const bool heard = ids.whisper && id == ids.audio_in;
     sample.heard.push_back(heard ? heard_clip(clip, folder, where) : HeardClip{});
     // Of a clip that is only heard, codes would go nowhere.
-    sample.codes.push_back(heard && !ids.encode_audio_in ? Codes{ids.num_codebooks, 0, {}}
-                                                         : store.codes(clip, folder, where));
+    std::optional<Codes> codes =
+        heard && !ids.encode_audio_in ? Codes{ids.num_codebooks, 0, {}} : codes_of(clip);
+    if (!codes) return std::nullopt;
+    sample.codes.push_back(*std::move(codes));
   }
-  sample.input_ids = std::move(tokens.input_ids);
-  sample.label_ids = std::move(tokens.label_ids);
+  sample.input_ids = tokens.input_ids;
+  sample.label_ids = tokens.label_ids;
   sample.where = where;
   if (ids.whisper) cut_into_chunks(sample, collate_options(ids));  // for its errors
   return sample;
+}
+
+}  // namespace
+
+EncodedSample encode_sample(const TokenizedSample& tokens, CodeStore& store, const SpecialIds& ids,
+                            const ClipFolder& folder, const std::string& where) {
+  const auto codes_of = [&](const AudioContent& clip) {
+    return std::optional(store.codes(clip, folder, where));
+  };
+  return *sample_with(codes_of, tokens, ids, folder, where);
+}
+
+std::optional<EncodedSample> find_sample(const TokenizedSample& tokens, CodeStore& store,
+                                         const SpecialIds& ids, const ClipFolder& folder,
+                                         const std::string& where) {
+  return sample_with([&](const AudioContent& clip) { return store.find(clip, folder, where); }, tokens, ids,
+                     folder, where);
 }
 
 namespace {
@@ -105,24 +119,25 @@ bool is_too_long(std::int64_t length, const DatasetOptions& options, const std::
 
 Dataset Dataset::load(const fs::path& path, const Tokenizer& tokenizer, CodeStore& store,
                       const SpecialIds& ids, const DatasetOptions& options) {
-  Manifest manifest(path, options.confine_paths);
-  const SampleTokenizer to_tokens(tokenizer);
-  auto file = std::make_shared<SampleFile>(store.scratch_folder(), path, manifest.clips());
+  SampleReader reader(path, options.confine_paths, tokenizer, store, ids, options.num_workers);
+  auto file = std::make_shared<SampleFile>(store.scratch_folder(), path, reader.clips());
   Dataset dataset;
-  PromptStatistics statistics(tokenizer);
-  for (std::size_t done = 0; manifest.next();) {
-    const std::string where = manifest.where();
+  PromptStatistics statistics;
+  const auto take = [&](const ReadLine& line) {
+    if (line.error) std::rethrow_exception(line.error);
+    // Clips are encoded on this thread, so that codes are those of `encode`, to the bit.
+    const EncodedSample sample =
+        line.sample ? *line.sample : encode_sample(line.tokens, store, ids, reader.clips(), line.where);
+    const std::int64_t length = expanded_length(sample, ids);
+    if (is_too_long(length, options, line.where)) return false;
+    statistics.add(line, sample, ids);
+    file->append(sample, {length, line.number, reply_hashes(sample, ids)});
+    return true;
+  };
+  std::size_t done = 0;
+  while (const std::optional<ReadLine> line = reader.next()) {
     try {
-      const ChatMLSample chat = parse_chatml(manifest.line(), where);
-      const EncodedSample sample =
-          encode_sample(to_tokens.tokenize(chat, where), store, ids, manifest.clips(), where);
-      const std::int64_t length = expanded_length(sample, ids);
-      if (is_too_long(length, options, where)) {
-        ++dataset.num_skipped_;
-        continue;
-      }
-      statistics.add(chat, sample, ids);
-      file->append(sample, {length, manifest.number(), reply_hashes(sample, ids)});
+      if (!take(*line)) ++dataset.num_skipped_;
     } catch (const UserError& error) {
       if (!options.skip_bad_samples) throw;
       log::warn(std::string(error.what()) + "; skipped");

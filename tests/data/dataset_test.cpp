@@ -138,6 +138,30 @@ TEST_F(DatasetTest, SplitTakesEveryKthSampleOut) {
   }
 }
 
+// Lines are read on threads; the result is the same, bad lines included.
+TEST_F(DatasetTest, ThreadsReadTheSame) {
+  std::string lines;
+  for (int i = 0; i < 300; ++i) {
+    lines += i % 50 == 7 ? "{bad\n" : line("s", "text " + std::to_string(i), "c0.safetensors");
+  }
+  DatasetOptions options;
+  options.skip_bad_samples = true;
+  const Dataset alone = load(lines, options);
+  options.num_workers = 3;
+  std::vector<std::size_t> done;
+  options.progress = [&](std::size_t count) { done.push_back(count); };
+  const Dataset together = load(lines, options);
+  EXPECT_EQ(together.size(), 294u);
+  EXPECT_EQ(together.num_skipped(), 6u);
+  EXPECT_EQ(together.fingerprint(), alone.fingerprint());
+  EXPECT_EQ(together.where(7), (folder / "m.jsonl").string() + ":9");
+  EXPECT_DOUBLE_EQ(together.seconds_per_text_token, alone.seconds_per_text_token);
+  EXPECT_EQ(done.size(), 300u);
+  EXPECT_EQ(done.back(), 300u);
+  options.skip_bad_samples = false;
+  EXPECT_NE(test::user_error([&] { load(lines, options); }).find("m.jsonl:8"), std::string::npos);
+}
+
 // As the ranks of a machine do it, though here both sides are one process.
 TEST_F(DatasetTest, AnotherProcessOpensWhatOneHasLoaded) {
   const Dataset loaded = load(line("s", "ab", "c0.safetensors") + "\n" + line("s", "c", "c0.safetensors"));

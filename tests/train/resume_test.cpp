@@ -155,7 +155,7 @@ TEST(Resume, AnotherStepSizeLosesNoSample) {
   EXPECT_NEAR(whole.recorder.steps.front().epoch, 11.0 / 5.0, 1e-12);
   EXPECT_NEAR(whole.recorder.steps.back().epoch, 4.0, 1e-12);
   std::int64_t tokens = 0;
-  for (const std::int64_t length : whole.data.lengths()) tokens += 4 * length;
+  for (const std::int64_t length : whole.data.lengths().to_vector()) tokens += 4 * length;
   EXPECT_GT(whole.recorder.steps.front().tokens, seen);
   EXPECT_EQ(whole.recorder.steps.back().tokens, tokens) << "each sample four times";
 
@@ -196,7 +196,7 @@ TEST(Resume, ATokenBudgetGoesOnWhereItStood) {
   };
   TinyRun whole(folder / "whole");
   std::int64_t tokens = 0, longest = 0;
-  for (const std::int64_t length : whole.data.lengths()) {
+  for (const std::int64_t length : whole.data.lengths().to_vector()) {
     tokens += 4 * length;
     longest = std::max(longest, length);
   }

@@ -29,11 +29,12 @@ struct SpecialIds {
 };
 
 struct DatasetOptions {
-  bool skip_bad_samples = false;                   // else the first bad line stops everything
-  std::int64_t max_tokens = 0;                     // longest sample in expanded positions; 0: no limit
-  const char* max_tokens_flag = "--max_tokens";    // where the limit comes from
-  bool skip_too_long = false;                      // else a longer sample is an error
-  bool confine_paths = false;                      // clips outside the manifest's folder are refused
+  bool skip_bad_samples = false;                 // else the first bad line stops everything
+  std::int64_t max_tokens = 0;                   // longest sample in expanded positions; 0: no limit
+  const char* max_tokens_flag = "--max_tokens";  // where the limit comes from
+  bool skip_too_long = false;                    // else a longer sample is an error
+  bool confine_paths = false;                    // clips outside the manifest's folder are refused
+  int num_workers = 0;  // threads that read lines whose clips are encoded already; 0: none but the caller's
   std::function<void(std::size_t done)> progress;  // called after every line
 };
 
@@ -82,8 +83,13 @@ class Dataset {
 };
 
 // A tokenised sample with its clips encoded, and found for the audio tower where `ids` say so. UserError.
-EncodedSample encode_sample(TokenizedSample tokens, CodeStore& store, const SpecialIds& ids,
+EncodedSample encode_sample(const TokenizedSample& tokens, CodeStore& store, const SpecialIds& ids,
                             const ClipFolder& folder, const std::string& where);
+
+// The same where no clip has to be encoded; any number of threads at once.
+std::optional<EncodedSample> find_sample(const TokenizedSample& tokens, CodeStore& store,
+                                         const SpecialIds& ids, const ClipFolder& folder,
+                                         const std::string& where);
 
 // Encodes the clips of the lines that `next_line` gives, ascending, until it gives one behind the last: what
 // one rank does so that all find everything in the cache. Bad lines go to `on_bad_line`. Returns how many
