@@ -11,6 +11,7 @@
 
 #include "higgs/model/lora_linear.h"
 #include "higgs/train/head_loss.h"
+#include "support/sanitizer.h"
 #include "support/train_case.h"
 
 namespace higgs {
@@ -73,7 +74,9 @@ void expect_equal(HiggsModel& model, Adapter& adapter, const PackedBatch& batch,
   }
 }
 
-const Bounds kFloat32{1e-6, 5e-6, 2e-6};  // gradients: 3.0e-6 measured, with rsLoRA's larger scale
+// Gradients: 3.0e-6 measured, with rsLoRA's larger scale; 7.7e-6 under the address sanitizer, whose build
+// takes sums value by value instead of in vectors.
+const Bounds kFloat32{1e-6, test::kUnderSanitizer ? 1e-5 : 5e-6, 2e-6};
 
 TEST(ReferencePath, IsWhatTheFusedOneComputes) {
   HiggsModel model(golden("hf/model"), at::kFloat, at::kCPU);
