@@ -13,7 +13,7 @@ namespace higgs {
 namespace {
 
 struct PlanCommand {
-  std::string base_ckpt, dtype = "bf16";
+  std::string base_ckpt, dtype = "bf16", base_dtype = "auto";
   std::int64_t batch_size = 2, lora_r = 16, sample_tokens = 500, text_tokens = 4, prompt_tokens = 0;
   double lora_dropout = 0.05, device_memory_gb = 0.0;
   bool gradient_checkpointing = false, json = false;
@@ -22,6 +22,7 @@ struct PlanCommand {
     FlagTable t;
     t.add("base_ckpt", base_ckpt, "base checkpoint: its config.json is enough").require();
     t.add("dtype", dtype, "of the base and its activations").choose({"bf16", "fp32"});
+    t.add("base_dtype", base_dtype, "nf4: the decoder's linear maps in four bits").choose({"auto", "nf4"});
     t.add("batch_size", batch_size, "samples per micro-batch").range(1);
     t.add("sample_tokens", sample_tokens, "tokens of a sample, audio frames included (25 a second)").range(1);
     t.add("text_tokens", text_tokens, "of them: supervised text tokens").range(0);
@@ -42,6 +43,7 @@ struct PlanCommand {
 PlanOptions plan_options(const PlanCommand& command) {
   PlanOptions options;
   options.dtype = command.dtype == "fp32" ? at::kFloat : at::kBFloat16;
+  options.quantized = command.base_dtype == "nf4";
   options.r = command.lora_r;
   options.dropout = command.lora_dropout > 0.0;
   options.recompute = command.gradient_checkpointing;

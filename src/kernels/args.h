@@ -86,6 +86,15 @@ struct SnakeArgs {
   float* y;                             // x + reciprocal * sin(alpha x)^2
 };
 
+struct Nf4Args {
+  bool bf16;                // of in and out
+  std::int64_t num_blocks;  // of 64 values
+  const void* in;           // T [num_blocks, 64], to be quantised
+  std::uint8_t* codes;      // [num_blocks, 32]
+  float* absmax;            // [num_blocks]
+  void* out;                // T [num_blocks, 64], to be filled from them
+};
+
 // CPU loops.
 void rms_norm_cpu(const RmsNormArgs&, bool again);  // again: rstd is there, only y is made
 void rms_norm_backward_cpu(const RmsNormArgs&);
@@ -96,6 +105,8 @@ void add_rows_cpu(const AddRowsArgs&);
 void dropout_cpu(const DropoutArgs&);
 void cross_entropy_cpu(const CrossEntropyArgs&);
 void snake_cpu(const SnakeArgs&);
+void quantize_nf4_cpu(const Nf4Args&);
+void dequantize_nf4_cpu(const Nf4Args&);
 void attend_one_cpu(const AttendOneArgs&);  // has no twin
 
 // Their twins, on device pointers and `stream` (a cudaStream_t); each returns a cudaError_t. There only when
@@ -109,6 +120,8 @@ int add_rows_cuda(const AddRowsArgs&, void* stream);
 int dropout_cuda(const DropoutArgs&, void* stream);
 int cross_entropy_cuda(const CrossEntropyArgs&, void* stream);
 int snake_cuda(const SnakeArgs&, void* stream);
+int quantize_nf4_cuda(const Nf4Args&, void* stream);
+int dequantize_nf4_cuda(const Nf4Args&, void* stream);
 
 }  // namespace kernels
 }  // namespace higgs

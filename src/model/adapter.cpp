@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -175,7 +176,15 @@ Adapter::Adapter(HiggsModel& model, const fs::path& folder) : model_(model) {
 void Adapter::replace(const AdapterFile& file) {
   for (const auto& [name, stored] : file.saved()) {
     const at::Tensor weight = model_.weight(canonical_name(model_.config().layout, name));
-    if (!weight.defined()) refuse_foreign(file, name, model_);
+    if (!weight.defined()) {
+      const bool quantized =
+          std::ranges::any_of(model_.linears(), [](const auto& linear) { return linear->is_quantized(); });
+      if (quantized && name.find("layers.") != std::string::npos) {
+        throw UserError(file.path().string() + ": '" + kPeftPrefix + name +
+                        "' replaces a weight that --base_dtype nf4 keeps in four bits; leave that out");
+      }
+      refuse_foreign(file, name, model_);
+    }
     if (weight.sizes() != stored.sizes()) {
       throw UserError(file.path().string() + ": '" + kPeftPrefix + name +
                       "' has another shape than the base's; " + "the adapter is of another base");

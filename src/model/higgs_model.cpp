@@ -14,9 +14,9 @@
 
 namespace higgs {
 
-HiggsModel::HiggsModel(const fs::path& folder, at::ScalarType dtype, at::Device device)
+HiggsModel::HiggsModel(const fs::path& folder, at::ScalarType dtype, at::Device device, bool quantize)
     : folder_(folder), config_(read_model_config(folder)), dtype_(dtype), device_(device) {
-  WeightSource weights(folder, config_.layout, dtype, device);
+  WeightSource weights(folder, config_.layout, dtype, device, quantize);
   const std::int64_t D = config_.hidden_size;
   const std::int64_t audio_rows = config_.num_codebooks * config_.codebook_rows;
   embed_tokens_ = weights.take("embed_tokens.weight", {config_.vocab_size, D});

@@ -24,8 +24,8 @@ Attention::Attention(const ModelConfig& config, const std::string& path, WeightS
     : num_heads_(config.num_heads), num_kv_heads_(config.num_kv_heads), head_dim_(config.head_dim) {
   const auto linear = [&](const std::string& name, std::int64_t in, std::int64_t out) {
     const std::string full = path + "." + name;
-    return register_module(name,
-                           std::make_shared<LoraLinear>(full, weights.take(full + ".weight", {out, in})));
+    return register_module(
+        name, std::make_shared<LoraLinear>(full, weights.take_linear(full + ".weight", {out, in})));
   };
   const std::int64_t D = config.hidden_size;
   q_proj_ = linear("q_proj", D, num_heads_ * head_dim_);
@@ -76,8 +76,8 @@ at::Tensor Attention::forward(const at::Tensor& x, const Sequence& sequence, con
 Mlp::Mlp(const ModelConfig& config, const std::string& path, WeightSource& weights) {
   const auto linear = [&](const std::string& name, std::int64_t in, std::int64_t out) {
     const std::string full = path + "." + name;
-    return register_module(name,
-                           std::make_shared<LoraLinear>(full, weights.take(full + ".weight", {out, in})));
+    return register_module(
+        name, std::make_shared<LoraLinear>(full, weights.take_linear(full + ".weight", {out, in})));
   };
   gate_proj_ = linear("gate_proj", config.hidden_size, config.intermediate_size);
   up_proj_ = linear("up_proj", config.hidden_size, config.intermediate_size);

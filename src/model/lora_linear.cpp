@@ -2,7 +2,6 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/linear.h>
-#include <torch/csrc/autograd/custom_function.h>
 
 #include "higgs/base/error.h"
 #include "higgs/kernels/philox.h"
@@ -18,30 +17,16 @@ std::uint64_t name_key(const std::string& name) {
   return hash;
 }
 
-// x W^T in float32 with W stored in the model's dtype: backward widens W again instead of keeping a copy.
-class WideLinear : public torch::autograd::Function<WideLinear> {
- public:
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
-                            const at::Tensor& weight) {
-    context->save_for_backward({weight});
-    return at::linear(x, weight.to(at::kFloat));
-  }
-
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list grad_outputs) {
-    return {grad_outputs[0].mm(context->get_saved_variables()[0].to(at::kFloat)), {}};
-  }
-};
-
 }  // namespace
 
-LoraLinear::LoraLinear(std::string path, at::Tensor weight)
-    : path_(std::move(path)),
-      path_key_(name_key(path_)),
-      weight_(register_buffer("weight", std::move(weight))) {}
+LoraLinear::LoraLinear(std::string path, FrozenWeight weight)
+    : path_(std::move(path)), path_key_(name_key(path_)), weight_(std::move(weight)) {
+  // By its name an adapter that brings a weight of its own finds it.
+  if (!weight_.is_quantized()) register_buffer("weight", weight_.values());
+}
 
 at::Tensor LoraLinear::forward(const at::Tensor& x, const DropoutContext& context) {
-  const at::Tensor y = at::linear(x, weight_.to(x.scalar_type()));
+  const at::Tensor y = weight_.linear(x);
   if (!a_.defined()) return y;
   at::Tensor input = x.to(at::kFloat);
   if (context.p > 0.0) input = dropout(input, context.p, mix_key(context.key, path_key_), *context.rows);
@@ -55,16 +40,16 @@ at::Tensor LoraLinear::forward(const at::Tensor& x, const DropoutContext& contex
 at::Tensor LoraLinear::dora(const at::Tensor& y, const at::Tensor& input, const at::Tensor& low_rank,
                             bool dropped) {
   const at::Tensor ratio = (magnitude_ / norm()).unsqueeze(0);
-  const at::Tensor base = dropped ? WideLinear::apply(input, weight_) : y;
+  const at::Tensor base = dropped ? weight_.linear(input) : y;
   return (ratio - 1) * base + ratio * low_rank * scaling_;
 }
 
 at::Tensor LoraLinear::norm() {
-  if (at::GradMode::is_enabled()) return dora_norm(weight_, a_, b_, scaling_);
+  if (at::GradMode::is_enabled()) return dora_norm(weight(), a_, b_, scaling_);
   const std::int64_t version =
       static_cast<std::int64_t>(a_._version()) + static_cast<std::int64_t>(b_._version());
   if (!norm_.defined() || norm_version_ != version) {
-    norm_ = dora_norm(weight_, a_, b_, scaling_);
+    norm_ = dora_norm(weight(), a_, b_, scaling_);
     norm_version_ = version;
   }
   return norm_;

@@ -70,8 +70,9 @@ at::Tensor view_of(const TensorView& view, std::shared_ptr<const SafetensorsFile
       data, view.shape, [owner = std::move(owner)](void*) {}, options);
 }
 
-WeightSource::WeightSource(const fs::path& folder, Layout layout, at::ScalarType dtype, at::Device device)
-    : files_(folder), layout_(layout), dtype_(dtype), device_(device) {}
+WeightSource::WeightSource(const fs::path& folder, Layout layout, at::ScalarType dtype, at::Device device,
+                           bool quantize)
+    : files_(folder), layout_(layout), dtype_(dtype), device_(device), quantize_(quantize) {}
 
 std::string WeightSource::where(const std::string& name) const {
   return files_.folder().string() + ": tensor '" + name + "'";
@@ -138,6 +139,11 @@ at::Tensor WeightSource::take(const std::string& canonical, at::IntArrayRef shap
                     "' is missing; is config.json of another model?");
   }
   return tensor;
+}
+
+FrozenWeight WeightSource::take_linear(const std::string& canonical, at::IntArrayRef shape) {
+  at::Tensor weight = take(canonical, shape);
+  return quantize_ ? FrozenWeight::quantized(weight) : FrozenWeight(std::move(weight));
 }
 
 void WeightSource::expect_all_taken() const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "higgs/kernels/nf4.h"
 #include "higgs/train/head_loss.h"
 
 namespace higgs {
@@ -65,7 +66,7 @@ ModelSize model_size(const ModelConfig& config, std::int64_t r, bool text_head) 
   size.base = (config.vocab_size * (text_head ? 2 : 1) + 2 * codes + 1) * w.D;
   const auto add = [&](const auto& maps) {
     for (const Map& map : maps) {
-      size.base += map.in * map.out;
+      size.linear += map.in * map.out;
       size.adapter += r * (map.in + map.out);
     }
   };
@@ -77,6 +78,7 @@ ModelSize model_size(const ModelConfig& config, std::int64_t r, bool text_head) 
     add(ffn_maps(w));  // audio
     size.base += 2 * w.D;
   }
+  size.base += size.linear;
   if (config.audio_tower) size.base += tower_size(*config.audio_tower, w.D);
   return size;
 }
@@ -87,6 +89,9 @@ MemoryPlan plan_memory(const ModelConfig& config, const PlanOptions& options) {
   const auto b = static_cast<std::int64_t>(c10::elementSize(options.dtype));
   MemoryPlan plan;
   plan.weights = size.base * b;
+  // Half a byte a value and four a block; the matrix at work is widened.
+  const std::int64_t widened = options.quantized ? std::max(w.D * w.F, w.D * w.Q) * b : 0;
+  if (options.quantized) plan.weights += size.linear / 2 + 4 * size.linear / kNf4Block - size.linear * b;
   plan.adapter = plan.gradients = 4 * size.adapter;
   plan.moments = 2 * 4 * size.adapter;
   // Only rows with a target go through the last layer's FFN.
@@ -103,12 +108,13 @@ MemoryPlan plan_memory(const ModelConfig& config, const PlanOptions& options) {
   // The last layer's FFN goes backward while everything is kept; the one before when what the last kept is
   // gone.
   const std::int64_t working = working_per_row(w, b, options);
-  const std::int64_t layer = std::max(targets * working, options.rows * working - last);
+  const std::int64_t layer = std::max(targets * working, options.rows * working - last) + widened;
   if (options.recompute) {
     // A layer's input is among the activations. The last layer's is gone when the one before it is at work.
     plan.activations = options.rows * config.num_layers * b * w.D;
     plan.working = std::max({heads, options.rows * (attention - 2 * b * w.D + ffn + working),
-                             options.rows * (attention - b * w.D) + targets * (ffn + working)});
+                             options.rows * (attention - b * w.D) + targets * (ffn + working)}) +
+                   widened;
     return plan;
   }
   plan.working = std::max(heads, layer);  // the heads are done before the layers begin

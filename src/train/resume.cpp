@@ -95,6 +95,7 @@ Settings Trainer::settings() const {
           {"threads", std::to_string(at::get_num_threads())},
           {"device", model_.device().type() == at::kCUDA ? "cuda" : "cpu"},
           {"dtype", model_.dtype() == at::kFloat ? "fp32" : "bf16"},
+          {"--base_dtype", model_.linears().front()->is_quantized() ? "nf4" : "auto"},
           {"validation", validation_ != nullptr ? validation_->fingerprint() : ""},
           {"--epochs", o.max_steps > 0 ? "" : text_of(o.epochs)},
           {"--max_steps", std::to_string(o.max_steps)},

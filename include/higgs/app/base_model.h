@@ -15,6 +15,7 @@ namespace higgs {
 
 struct BaseOptions {
   std::string base_ckpt, audio_tokenizer, cache_dir, codec_rule = "auto", dtype = "auto", device = "auto";
+  std::string base_dtype = "auto";
   bool confine_paths = false;  // a manifest names clips in its own folder only
 
   // Adds the flags these options have in every command.

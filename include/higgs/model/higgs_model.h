@@ -34,7 +34,8 @@ struct ForwardOptions {
 class HiggsModel {
  public:
   // Loads every weight from `folder`; UserError for anything missing, left over, or of another shape.
-  HiggsModel(const fs::path& folder, at::ScalarType dtype, at::Device device);
+  // `quantize`: the decoder's linear maps are kept in four bits (kernels/nf4.h).
+  HiggsModel(const fs::path& folder, at::ScalarType dtype, at::Device device, bool quantize = false);
 
   // Hidden states after the final norm: [N, D], or of the target rows [L, D].
   at::Tensor forward(const PackedBatch& batch, const ForwardOptions& options = {});

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "higgs/kernels/dropout.h"
+#include "higgs/model/frozen_weight.h"
 
 namespace higgs {
 
@@ -25,9 +26,9 @@ struct DropoutContext {
 
 class LoraLinear : public torch::nn::Module {
  public:
-  LoraLinear(std::string path, at::Tensor weight);
+  LoraLinear(std::string path, FrozenWeight weight);
 
-  // x: [N, in] -> [N, out], in x's dtype; W is widened where x is wider.
+  // x: [N, in] -> [N, out], in x's dtype.
   at::Tensor forward(const at::Tensor& x, const DropoutContext& dropout);
 
   // Gives the module an adapter: a [r, in], b [out, r], with DoRA magnitude [out], float32 leaves; scaling =
@@ -38,13 +39,15 @@ class LoraLinear : public torch::nn::Module {
 
   const std::string& path() const { return path_; }     // canonical: "layers.0.self_attn.q_proj"
   std::uint64_t path_key() const { return path_key_; }  // of it, for dropout
-  const at::Tensor& weight() const { return weight_; }
+  // [out, in]; made anew where it is kept in four bits.
+  at::Tensor weight() const { return weight_.values(); }
+  bool is_quantized() const { return weight_.is_quantized(); }
   const at::Tensor& a() const { return a_; }
   const at::Tensor& b() const { return b_; }
   const at::Tensor& magnitude() const { return magnitude_; }  // undefined without DoRA
   double scaling() const { return scaling_; }
-  std::int64_t in_features() const { return weight_.size(1); }
-  std::int64_t out_features() const { return weight_.size(0); }
+  std::int64_t in_features() const { return weight_.in_features(); }
+  std::int64_t out_features() const { return weight_.out_features(); }
 
  private:
   at::Tensor dora(const at::Tensor& y, const at::Tensor& input, const at::Tensor& low_rank, bool dropped);
@@ -52,7 +55,8 @@ class LoraLinear : public torch::nn::Module {
 
   std::string path_;
   std::uint64_t path_key_;
-  at::Tensor weight_, a_, b_, magnitude_;
+  FrozenWeight weight_;
+  at::Tensor a_, b_, magnitude_;
   double scaling_ = 0.0;
   at::Tensor norm_;                // kept while nothing learns: generation asks for it at every frame
   std::int64_t norm_version_ = 0;  // of a and b when it was computed

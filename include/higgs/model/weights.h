@@ -11,18 +11,23 @@
 
 #include "higgs/formats/checkpoint_files.h"
 #include "higgs/model/config.h"
+#include "higgs/model/frozen_weight.h"
 
 namespace higgs {
 
 class WeightSource {
  public:
-  WeightSource(const fs::path& folder, Layout layout, at::ScalarType dtype, at::Device device);
+  // `quantize`: take_linear() gives weights in four bits.
+  WeightSource(const fs::path& folder, Layout layout, at::ScalarType dtype, at::Device device,
+               bool quantize = false);
 
   // The tensor with this canonical name, in the requested dtype and on the device. When nothing has to change
   // it is a view of the mapped file: never write to it. UserError when it is missing or has another shape. In
   // boson's layout it may also be stored in two parts, or twice (model/layout.h); values that differ are an
   // error.
   at::Tensor take(const std::string& canonical, at::IntArrayRef shape);
+  // The same of a linear map's weight.
+  FrozenWeight take_linear(const std::string& canonical, at::IntArrayRef shape);
   // Undefined when the checkpoint has none.
   at::Tensor take_if_present(const std::string& canonical, at::IntArrayRef shape);
   // Tensors whose names begin so are left alone.
@@ -41,6 +46,7 @@ class WeightSource {
   Layout layout_;
   at::ScalarType dtype_;
   at::Device device_;
+  bool quantize_;
   std::set<std::string> taken_;
   std::vector<std::string> ignored_;
 };

@@ -13,12 +13,14 @@ namespace higgs {
 
 struct ModelSize {
   std::int64_t base = 0;     // parameters of the base
+  std::int64_t linear = 0;   // of them: in the decoder's linear maps
   std::int64_t adapter = 0;  // of an adapter of rank `r` on every linear map
 };
 ModelSize model_size(const ModelConfig& config, std::int64_t r, bool text_head);
 
 struct PlanOptions {
   at::ScalarType dtype = at::kBFloat16;
+  bool quantized = false;  // the decoder's linear maps in four bits (kernels/nf4.h)
   std::int64_t r = 16;
   bool dropout = true;  // LoRA dropout takes a copy of a module's input while it is at work
   bool text_head = true;
