@@ -14,6 +14,7 @@
 #include "higgs/kernels/device.h"
 #include "higgs/kernels/dropout.h"
 #include "higgs/kernels/layer_ops.h"
+#include "higgs/kernels/snake.h"
 #include "support/process.h"
 #include "support/train_case.h"
 
@@ -109,6 +110,13 @@ TEST_F(Gpu, FusedOperationsComputeWhatTheirCpuTwinsDo) {
   }
 }
 
+TEST_F(Gpu, SnakeComputesWhatItsCpuTwinDoes) {
+  if (!has_cuda_kernels()) GTEST_SKIP() << "this build has no CUDA kernels (nvcc was not found)";
+  const at::Tensor x = at::randn({2, 5, 301}), alpha = at::rand({1, 5, 1}).add_(0.1);
+  const at::Tensor there = snake(x.to(*device), alpha.to(*device), alpha.reciprocal().to(*device));
+  EXPECT_LT(relative_norm(there.to(at::kCPU), snake(x, alpha, alpha.reciprocal())), 1e-6);
+}
+
 // The fused layers, LibTorch's varlen attention among them, against the composition of its operators.
 TEST_F(Gpu, TheFusedPathIsTheReferencePathInBf16) {
   const auto gradient = [&](bool reference) {
@@ -177,6 +185,7 @@ TEST_F(Gpu, NcclSumsOverOneRank) {
 TEST_F(Gpu, ProgramTrainsTheSmokePreset) {
   const test::TemporaryFolder folder;
   const fs::path root = test::source_dir();
+  if (!fs::exists(root / "demo")) GTEST_SKIP() << "the demo is not here";
   const auto result = test::run_process(
       {"sh", "-c",
        "cd '" + root.string() + "' && exec '" + test::program().string() +

@@ -30,8 +30,9 @@ struct Recorder : TrainObserver {
 
 class TinyRun {
  public:
-  explicit TinyRun(const fs::path& checkpoints)
-      : model(golden("hf/model"), at::kFloat, at::kCPU), tokenizer(load_tokenizer(golden("hf/model"))) {
+  explicit TinyRun(const fs::path& checkpoints, at::Device device = at::kCPU,
+                   at::ScalarType dtype = at::kFloat)
+      : model(golden("hf/model"), dtype, device), tokenizer(load_tokenizer(golden("hf/model"))) {
     at::set_num_threads(1);  // sums in one order: runs are compared bit by bit
     ids = special_ids(model.config(), *tokenizer);
     load(golden("e2e/manifest.jsonl"));
