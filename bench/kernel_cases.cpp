@@ -10,6 +10,7 @@
 
 #include "higgs/kernels/dropout.h"
 #include "higgs/kernels/layer_ops.h"
+#include "higgs/kernels/nf4.h"
 #include "higgs/kernels/snake.h"
 
 namespace higgs {
@@ -47,6 +48,7 @@ class Cases {
     cross_entropy("audio head", size_.K, size_.C);
     cross_entropy("text head", size_.V, 1);
     snake_case();
+    nf4();
     return std::move(cases_);
   }
 
@@ -169,6 +171,23 @@ class Cases {
     };
     add("snake", "float32", {channels, steps}, static_cast<double>(8 * channels * steps), make,
         [](Set& s) { snake(s.x, s.alpha, s.reciprocal); });
+  }
+
+  void nf4() {
+    struct Set {
+      at::Tensor weight;
+      Nf4 quantized;
+    };
+    const std::int64_t F = size_.F, D = size_.D;
+    const auto make = [this, F, D] {
+      Set set{random({F, D}), {}};
+      set.quantized = quantize_nf4(set.weight);
+      return set;
+    };
+    const double bytes = static_cast<double>(F * D) * (width_ + 0.5 + 4.0 / kNf4Block);
+    add("quantize_nf4", "when a base is loaded", {F, D}, bytes, make, [](Set& s) { quantize_nf4(s.weight); });
+    add("dequantize_nf4", "before each product", {F, D}, bytes, make,
+        [this](Set& s) { dequantize_nf4(s.quantized, dtype_); });
   }
 
   Sizes size_;

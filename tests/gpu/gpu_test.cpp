@@ -14,6 +14,7 @@
 #include "higgs/kernels/device.h"
 #include "higgs/kernels/dropout.h"
 #include "higgs/kernels/layer_ops.h"
+#include "higgs/kernels/nf4.h"
 #include "higgs/kernels/snake.h"
 #include "support/process.h"
 #include "support/train_case.h"
@@ -107,6 +108,17 @@ TEST_F(Gpu, FusedOperationsComputeWhatTheirCpuTwinsDo) {
     add_dropped_(sum, in, 0.3, 4, index);
     add_dropped_(sum_there, there(in), 0.3, 4, index_there);
     expect_close(sum_there, sum, "add_dropped_");
+  }
+}
+
+TEST_F(Gpu, Nf4IsThatOfItsCpuTwin) {
+  if (!has_cuda_kernels()) GTEST_SKIP() << "this build has no CUDA kernels (nvcc was not found)";
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    const at::Tensor values = at::randn({320, 130}).to(type);
+    const Nf4 here = quantize_nf4(values), there = quantize_nf4(values.to(*device));
+    EXPECT_TRUE(there.codes.to(at::kCPU).equal(here.codes));
+    EXPECT_TRUE(there.absmax.to(at::kCPU).equal(here.absmax));
+    EXPECT_TRUE(dequantize_nf4(there, type).to(at::kCPU).equal(dequantize_nf4(here, type)));
   }
 }
 
