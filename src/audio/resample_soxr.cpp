@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <memory>
+#include <utility>
 
 #include "higgs/audio/waveform.h"
 #include "higgs/base/error.h"
@@ -15,8 +16,15 @@ std::vector<float> resample_soxr(std::span<const float> samples, int from_rate, 
   // the product rounds up past an integer.
   const double ratio = static_cast<double>(to_rate) / from_rate;
   const auto length = static_cast<std::size_t>(std::ceil(static_cast<double>(samples.size()) * ratio));
-  std::vector<float> out(length);  // zeros where the resampler gives less
-  if (samples.empty()) return out;
+  // Zeros where the resampler gives less. One more than is wanted: soxr_output() (0.1.3) reads eight bytes
+  // where it is to write, which it takes for a pointer and doesn't use, when room for a single value is left
+  // too.
+  std::vector<float> out(length + 1);
+  const auto finish = [&] {
+    out.resize(length);
+    return std::move(out);
+  };
+  if (samples.empty()) return finish();
 
   soxr_error_t error = nullptr;
   const soxr_io_spec_t format = soxr_io_spec(SOXR_FLOAT32_I, SOXR_FLOAT32_I);
@@ -40,7 +48,7 @@ std::vector<float> resample_soxr(std::span<const float> samples, int from_rate, 
     produced += done;
     if (flushing && done == 0) break;
   }
-  return out;
+  return finish();
 }
 
 }  // namespace higgs
