@@ -3,7 +3,7 @@
 namespace higgs {
 namespace {
 
-constexpr std::size_t kMostAhead = std::size_t{64} << 20;  // bytes of samples
+constexpr std::size_t kMostAhead = std::size_t{8} << 20;  // bytes of samples
 
 std::size_t num_bytes(const ReadLine& line) {
   std::size_t bytes = sizeof line + line.system.size() + 16 * line.tokens.input_ids.size();

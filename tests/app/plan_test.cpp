@@ -66,6 +66,11 @@ TEST_F(PlanTest, CountsTheReleasedModel) {
   EXPECT_EQ(big.at("parameters"), 5771283456);
   EXPECT_EQ(big.at("adapter_parameters"), 39452672);
   EXPECT_EQ(big.at("weights_bytes"), 2 * 5771283456);
+  // Of the linear maps, in each of 28 layers attention and two FFNs, half a byte a value and four a block
+  // of 64.
+  const std::int64_t linear = 28LL * (2 * 3072 * 3072 + 2 * 3072 * 1024 + 2 * 3 * 3072 * 8192);
+  EXPECT_EQ(plan({"--base_ckpt", scratch / "released", "--base_dtype", "nf4"}).at("weights_bytes"),
+            2 * (5771283456 - linear) + linear / 2 + linear / 16);
   const std::int64_t largest = big.at("largest_micro_batch_tokens");
   EXPECT_GT(largest, 500);
   // That many fit, and not many more.

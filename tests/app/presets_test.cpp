@@ -50,7 +50,7 @@ TEST_F(PresetsTest, EveryOneIsAccepted) {
     const auto found = settings_of(name);
     EXPECT_EQ(found.count("grad_accum"), 1u) << name;
   }
-  for (const char* name : {"8xh200.toml", "1xh200.toml", "1x24gb.toml", "smoke.toml"}) {
+  for (const char* name : {"8xh200.toml", "1xh200.toml", "1x24gb.toml", "1x12gb.toml", "smoke.toml"}) {
     EXPECT_EQ(names.count(name), 1u) << name;
   }
 }
@@ -62,6 +62,7 @@ TEST_F(PresetsTest, StepsOf128SamplesInBf16) {
     EXPECT_EQ(found["dtype"], "'bf16'") << name;
     EXPECT_EQ(found["num_workers"], "16") << name;
   }
+  EXPECT_EQ(settings_of("1x12gb.toml")["base_dtype"], "'nf4'");
   auto eight = settings_of("8xh200.toml");
   EXPECT_EQ(eight["batch_size"], "2");
   EXPECT_EQ(eight["grad_accum"], "8");
@@ -92,12 +93,13 @@ TEST_F(PresetsTest, FitIntoTheirGpusByPlan) {
                          {"hidden_act", "silu"}};
   write("base/config.json", released.dump());
   const std::map<std::string, double> memory = {
-      {"1x24gb.toml", 24e9}, {"1xh200.toml", 141e9}, {"8xh200.toml", 141e9}};
+      {"1x12gb.toml", 12e9}, {"1x24gb.toml", 24e9}, {"1xh200.toml", 141e9}, {"8xh200.toml", 141e9}};
   for (const auto& [name, bytes] : memory) {
     auto found = settings_of(name);
     const ProcessResult plan =
         run({"plan", "--base_ckpt", scratch / "base", "--dtype", "bf16", "--batch_size", found["batch_size"],
-             "--sample_tokens", found["max_tokens"], "--lora_r", found["lora_r"], "--json"});
+             "--sample_tokens", found["max_tokens"], "--lora_r", found["lora_r"], "--base_dtype",
+             name == "1x12gb.toml" ? "nf4" : "auto", "--json"});
     EXPECT_LT(Json::parse(plan.out)["total_bytes"].get<double>(), 0.9 * bytes) << name;
   }
 }
