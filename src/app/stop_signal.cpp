@@ -7,6 +7,7 @@
 #include <atomic>
 
 #include "higgs/base/error.h"
+#include "higgs/base/live_line.h"
 
 namespace higgs {
 namespace {
@@ -27,7 +28,9 @@ long long now_milliseconds() {
 extern "C" void on_stop_signal(int) {
   const long long now = now_milliseconds();
   long long first = 0;
-  if (!requested_at.compare_exchange_strong(first, now) && now - first > kSameRequest) ::_exit(143);
+  if (requested_at.compare_exchange_strong(first, now) || now - first <= kSameRequest) return;
+  log::end_live_line();
+  ::_exit(143);
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "higgs/base/live_line.h"
+
 namespace higgs {
 namespace {
 
@@ -25,6 +27,7 @@ OneLineError::OneLineError(const std::string& message) : std::runtime_error(one_
 namespace higgs::detail {
 
 void assertion_failed(const char* expression, const char* file, int line) {
+  log::end_live_line();
   std::fprintf(stderr, "higgs_train: internal error: %s at %s:%d\n", expression, file, line);
   std::abort();
 }

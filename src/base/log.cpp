@@ -11,10 +11,25 @@
 namespace higgs::log {
 namespace {
 
+// Messages scroll above the live line.
+using ColourSink = spdlog::sinks::stderr_color_sink_mt;
+class Sink : public ColourSink {
+ public:
+  using ColourSink::ColourSink;
+  void log(const spdlog::details::log_msg& message) override {
+    write_above_live_line([&] { ColourSink::log(message); });
+  }
+};
+
+// https://no-color.org
+bool wants_no_colour() {
+  const char* value = std::getenv("NO_COLOR");
+  return value != nullptr && *value != '\0';
+}
+
 std::shared_ptr<spdlog::logger> make_logger() {
-  const auto mode =
-      std::getenv("NO_COLOR") != nullptr ? spdlog::color_mode::never : spdlog::color_mode::automatic;
-  auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>(mode);
+  const auto mode = wants_no_colour() ? spdlog::color_mode::never : spdlog::color_mode::automatic;
+  auto sink = std::make_shared<Sink>(mode);
   auto logger = std::make_shared<spdlog::logger>("higgs_train", sink);
   logger->set_pattern("%H:%M:%S %^%l%$ %v");
   logger->flush_on(spdlog::level::info);
@@ -49,17 +64,36 @@ void set_quiet(bool quiet) {
   logger().set_level(quiet ? spdlog::level::err : spdlog::level::info);
 }
 
-Progress::Progress(std::string what) : what_(std::move(what)), start_(Clock::now()), said_(start_) {}
+Progress::Progress(std::string what)
+    : what_(std::move(what)), start_(Clock::now()), said_(start_), looked_(start_) {}
 
 void Progress::operator()(std::size_t done, std::size_t total) {
   const Clock::time_point now = Clock::now();
-  if (now - said_ < std::chrono::seconds(10) || done == 0) return;
-  said_ = now;
-  if (total == 0) return info(what_ + ": " + std::to_string(done));
+  if (done == 0 || now - looked_ < std::chrono::milliseconds(100))
+    return;  // it may be called in a tight loop
+  looked_ = now;
   const double seconds = std::chrono::duration<double>(now - start_).count();
-  const double left = seconds / static_cast<double>(done) * static_cast<double>(total - done);
-  info(what_ + ": " + std::to_string(done) + " of " + std::to_string(total) + ", " + duration_text(left) +
-       " to go");
+  const std::string left =
+      total == 0 ? ""
+                 : duration_text(seconds / static_cast<double>(done) * static_cast<double>(total - done));
+  const std::string count = std::to_string(done), all = std::to_string(total);
+  if (line_.show(what_ + " " + count + (total == 0 ? "" : "/" + all) + "  " +
+                 short_number(static_cast<double>(done) / seconds) + "/s" +
+                 (total == 0 ? "" : "  ETA " + left)))
+    return;
+  if (now - said_ < std::chrono::seconds(10)) return;
+  said_ = now;
+  info(what_ + ": " + count + (total == 0 ? "" : " of " + all + ", " + left + " to go"));
+}
+
+std::string short_number(double value) {
+  char text[32];
+  const char* format = value < 9.95 ? "%.1f" : value < 999.5 ? "%.0f" : value < 999.95e3 ? "%.1fk" : "%.1fM";
+  std::snprintf(text, sizeof text, format,
+                value < 999.5      ? value
+                : value < 999.95e3 ? value / 1e3
+                                   : value / 1e6);
+  return text;
 }
 
 std::string duration_text(double seconds) {

@@ -11,6 +11,7 @@ namespace higgs {
 int run_ranks(const LaunchInfo& launch, std::int64_t timeout_seconds,
               const std::function<int(Collective& ranks)>& work) {
   log::set_quiet(launch.rank != 0);
+  log::allow_live_line(launch.world_size == 1);
   const std::string widened = widen_binding(launch);
   if (!widened.empty()) log::info(widened);
   if (const int threads = num_compute_threads(launch); threads > 0) at::set_num_threads(threads);
