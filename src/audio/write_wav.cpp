@@ -35,21 +35,25 @@ std::string header(std::uint32_t data_bytes, std::uint32_t sample_rate) {
 
 }  // namespace
 
-void write_wav(const fs::path& path, const Waveform& wave) {
-  HIGGS_ASSERT(wave.sample_rate > 0);
-  if (wave.samples.size() > (std::numeric_limits<std::uint32_t>::max() - 64) / 2) {
-    throw RunError(path.string() + ": too long for a WAV file");
+std::string wav_bytes(std::span<const float> samples, int sample_rate, const std::string& name) {
+  HIGGS_ASSERT(sample_rate > 0);
+  if (samples.size() > (std::numeric_limits<std::uint32_t>::max() - 64) / 2) {
+    throw RunError(name + ": too long for a WAV file");
   }
-  std::string bytes = header(static_cast<std::uint32_t>(wave.samples.size() * 2),
-                             static_cast<std::uint32_t>(wave.sample_rate));
-  bytes.reserve(bytes.size() + wave.samples.size() * 2);
-  for (const float sample : wave.samples) {
-    if (!std::isfinite(sample)) throw RunError(path.string() + ": a sample is not a finite number");
+  std::string bytes =
+      header(static_cast<std::uint32_t>(samples.size() * 2), static_cast<std::uint32_t>(sample_rate));
+  bytes.reserve(bytes.size() + samples.size() * 2);
+  for (const float sample : samples) {
+    if (!std::isfinite(sample)) throw RunError(name + ": a sample is not a finite number");
     // Times 32768, as reading divides by it: a 16-bit clip read and written is the same clip.
     const double value = std::clamp(static_cast<double>(sample) * 32768.0, -32768.0, 32767.0);
     append(bytes, static_cast<std::int16_t>(std::lrint(value)));
   }
-  write_file_atomically(path, bytes);
+  return bytes;
+}
+
+void write_wav(const fs::path& path, const Waveform& wave) {
+  write_file_atomically(path, wav_bytes(wave.samples, wave.sample_rate, path.string()));
 }
 
 }  // namespace higgs

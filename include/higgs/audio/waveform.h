@@ -45,7 +45,10 @@ std::vector<float> resample_soxr(std::span<const float> samples, int from_rate, 
 // (sinc_interp_hann, lowpass_filter_width 6, rolloff 0.99): ceil(n * to / from) samples.
 std::vector<float> resample_sinc(std::span<const float> samples, int from_rate, int to_rate);
 
-// 16-bit PCM WAV, written atomically; samples are clipped to [-1, 1].
+// The bytes of a 16-bit PCM WAV file; samples are clipped to [-1, 1]. RunError, beginning with `name`, for
+// what is too long or not a finite number.
+std::string wav_bytes(std::span<const float> samples, int sample_rate, const std::string& name);
+// The same as a file, written atomically.
 void write_wav(const fs::path& path, const Waveform& wave);
 
 }  // namespace higgs
