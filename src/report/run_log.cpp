@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <sstream>
+#include <utility>
 
 #include "higgs/base/error.h"
 #include "higgs/base/json.h"
@@ -25,43 +26,22 @@ std::string codebook_text(const LossValues& loss) {
   return "[" + text + "]";
 }
 
+std::string live_text(const StepMetrics& m, std::int64_t total_steps, const std::string& left) {
+  return "step " + std::to_string(m.step) + "/" + std::to_string(total_steps) + "  epoch " +
+         number("%.2f", m.epoch) + "  loss " + number("%.2f", m.loss.total) + " (text " +
+         number("%.2f", m.loss.text) + " audio " + number("%.2f", m.loss.audio) + ")  " +
+         log::short_number(m.tokens_per_second) + " tok/s  ETA " + left + "  " +
+         number("%.1f GB", static_cast<double>(m.memory_bytes) / 1e9);
+}
+
 }  // namespace
 
-std::string metrics_line(const StepMetrics& m) {
-  return OrderedJson{{"kind", "train"},
-                     {"step", m.step},
-                     {"epoch", m.epoch},
-                     {"loss", m.loss.total},
-                     {"loss_text", m.loss.text},
-                     {"loss_audio", m.loss.audio},
-                     {"loss_codebooks", m.loss.codebooks},
-                     {"learning_rate", m.learning_rate},
-                     {"grad_norm", m.grad_norm},
-                     {"skipped", verdict_text(m.verdict)},
-                     {"tokens", m.tokens},
-                     {"tokens_per_second", m.tokens_per_second},
-                     {"seconds", m.seconds},
-                     {"memory_bytes", m.memory_bytes},
-                     {"loader_wait", m.loader_wait},
-                     {"imbalance", m.imbalance}}
-      .dump();
-}
-
-std::string metrics_line(const EvalMetrics& m) {
-  return OrderedJson{{"kind", "eval"},
-                     {"step", m.step},
-                     {"loss", m.loss.total},
-                     {"loss_text", m.loss.text},
-                     {"loss_audio", m.loss.audio},
-                     {"loss_codebooks", m.loss.codebooks},
-                     {"accuracy_codebooks", m.accuracy},
-                     {"tokens", m.tokens},
-                     {"seconds", m.seconds}}
-      .dump();
-}
-
 RunLog::RunLog(const fs::path& output_dir, std::int64_t log_steps, int num_ranks, bool go_on_without)
-    : output_dir_(output_dir), log_steps_(log_steps), num_ranks_(num_ranks), go_on_without_(go_on_without) {}
+    : output_dir_(output_dir),
+      log_steps_(log_steps),
+      num_ranks_(num_ranks),
+      go_on_without_(go_on_without),
+      events_(output_dir / "tensorboard") {}
 
 void RunLog::on_self_test(const Agreement& agreement) {
   log::info("self-test: generation computes what training computes: " + agreement.summary());
@@ -72,29 +52,52 @@ void RunLog::on_start(const TrainStart& start) {
   seconds_before_ = start.seconds;
   const fs::path path = output_dir_ / "metrics.jsonl";
   std::string kept;
-  const auto stays = [&](const OrderedJson& line) {
-    const std::int64_t step = line.value("step", std::int64_t{-1});
-    return step < start.first_step ||
-           (step == start.first_step && (start.evaluated || line.value("kind", "") != "eval"));
-  };
+  std::vector<OrderedJson> at_start;  // what is kept of first_step
+  bool validates_again = false;
   if (start.first_step > 0 && fs::exists(path)) {
     std::istringstream lines(read_file(path));
     for (std::string line; std::getline(lines, line);) {
       const auto entry = OrderedJson::parse(line, nullptr, /*allow_exceptions=*/false);
-      if (entry.is_object() && stays(entry)) kept += line + "\n";
+      if (!entry.is_object()) continue;
+      const std::int64_t step = entry.value("step", std::int64_t{-1});
+      const bool at_first = step == start.first_step;
+      const bool again = at_first && !start.evaluated && entry.value("kind", "") == "eval";
+      validates_again |= again;
+      if (step > start.first_step || again) continue;
+      kept += line + "\n";
+      if (at_first) at_start.push_back(entry);
     }
   }
   write_file_atomically(path, kept);
   metrics_.open(path);
+  // TensorBoard takes back whole steps: the other points of a step whose validation comes again are added
+  // anew.
+  events_.begin_at(start.first_step == 0 || validates_again ? start.first_step : start.first_step + 1);
+  if (validates_again) {
+    for (const OrderedJson& entry : at_start) add_points(entry);
+  }
   log::info("training: " + std::to_string(start.total_steps) + " steps" +
             (start.first_step > 0 ? ", continuing after step " + std::to_string(start.first_step) : ""));
 }
 
-void RunLog::append(const std::string& line) {
-  const std::string cause = metrics_.append(line);
+void RunLog::append(const OrderedJson& metrics) {
+  const std::string cause = metrics_.append(metrics.dump());
+  add_points(metrics);
   if (cause.empty()) return;
   if (!go_on_without_) throw RunError(cause);
   log::warn_once(cause + "; lines are kept in memory until the disk takes them");
+}
+
+void RunLog::add_points(const OrderedJson& metrics) {
+  events_.add_scalars(metrics.value("step", std::int64_t{0}), scalars_of(metrics));
+  const std::string cause = events_.flush();
+  if (cause.empty() || std::exchange(warned_of_events_, true)) return;
+  log::warn("TensorBoard's charts lack points until the disk takes them: " + cause);
+}
+
+void RunLog::before_commit() {
+  metrics_.sync();
+  events_.sync();
 }
 
 void RunLog::on_left_out(const StepMetrics& m, const std::vector<std::string>& lines,
@@ -120,12 +123,19 @@ void RunLog::on_left_out(const StepMetrics& m, const std::vector<std::string>& l
 }
 
 void RunLog::on_step(const StepMetrics& m, std::int64_t total_steps) {
-  append(metrics_line(m));
+  append(metrics_object(m));
   waits_ += m.loader_wait;
   imbalances_ += m.imbalance;
   ++num_steps_;
-  if (m.step % log_steps_ != 0 && m.step != total_steps && m.step != first_step_ + 1) return;
+  say_step(m, total_steps);
+}
+
+void RunLog::say_step(const StepMetrics& m, std::int64_t total_steps) {
   const double per_step = (m.seconds - seconds_before_) / static_cast<double>(m.step - first_step_);
+  const std::string left = log::duration_text(per_step * static_cast<double>(total_steps - m.step));
+  const bool due = m.step % log_steps_ == 0 || m.step == first_step_ + 1;
+  const bool shown = line_.show(live_text(m, total_steps, left));
+  if (m.step != total_steps && (shown || !due)) return;  // what the end was stays to be read
   log::info("step " + std::to_string(m.step) + "/" + std::to_string(total_steps) + " epoch " +
             number("%.2f", m.epoch) + " loss " + number("%.4f", m.loss.total) + " text " +
             number("%.4f", m.loss.text) + " audio " + number("%.4f", m.loss.audio) + " " +
@@ -133,13 +143,13 @@ void RunLog::on_step(const StepMetrics& m, std::int64_t total_steps) {
             number("%.3f", m.grad_norm) + " " + number("%.0f", m.tokens_per_second) + " tokens/s wait " +
             number("%.1f", 100.0 * waits_ / num_steps_) + " %" +
             (num_ranks_ > 1 ? " imbalance " + number("%.1f", 100.0 * imbalances_ / num_steps_) + " %" : "") +
-            " ETA " + log::duration_text(per_step * static_cast<double>(total_steps - m.step)));
+            " ETA " + left);
   waits_ = imbalances_ = 0.0;
   num_steps_ = 0;
 }
 
 void RunLog::on_eval(const EvalMetrics& m) {
-  append(metrics_line(m));
+  append(metrics_object(m));
   log::info("validation at step " + std::to_string(m.step) + ": loss " + number("%.4f", m.loss.total) +
             " text " + number("%.4f", m.loss.text) + " audio " + number("%.4f", m.loss.audio) + " " +
             codebook_text(m.loss));

@@ -14,6 +14,7 @@ TEST_F(Train, LeavesTheFilesOfARun) {
         "adapter/adapter_config.json", "adapter/adapter_model.safetensors", "adapter/higgs_prompt.json"}) {
     EXPECT_TRUE(fs::is_regular_file(scratch / "run" / name)) << name;
   }
+  EXPECT_EQ(snapshot(scratch / "run/tensorboard").size(), 1u);
   for (const auto& [name, bytes] : snapshot(scratch / "run")) {
     EXPECT_EQ(name.find("tmp"), std::string::npos) << name << " was left behind";
   }
@@ -158,6 +159,7 @@ TEST_F(Train, OverwriteStartsAnewAndRemovesOnlyTheRun) {
   run(command("run") + Arguments{"--max_steps", "2", "--seed", "3", "--overwrite"});
   EXPECT_EQ(steps("run", "train"), count_to(2));
   EXPECT_FALSE(fs::exists(scratch / "run/checkpoints/step-000005"));
+  EXPECT_EQ(snapshot(scratch / "run/tensorboard").size(), 1u);
   EXPECT_EQ(text_of(scratch / "run/notes.txt"), "mine\n");
 }
 

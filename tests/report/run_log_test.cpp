@@ -1,11 +1,14 @@
-// metrics.jsonl: its fields are a contract, and a resumed run has each step once.
+// metrics.jsonl: its fields are a contract, and a resumed run has each step once; so in TensorBoard.
 #include "higgs/report/run_log.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
+#include "events.h"
 #include "support/process.h"
+#include "support/terminal.h"
 
 namespace higgs::test {
 namespace {
@@ -129,6 +132,161 @@ TEST(RunLog, AValidationStandsThereOnce) {
     log.on_start({3, 9, 0.0, evaluated});
     EXPECT_EQ(lines_of(text_of(folder / "metrics.jsonl")).size(), evaluated ? 2u : 1u);
   }
+}
+
+EvalMetrics eval_metrics(std::int64_t step, double loss) {
+  EvalMetrics m;
+  m.step = step;
+  m.loss = step_metrics(0).loss;
+  m.loss.total = loss;
+  m.accuracy = {0.5, 0.25};
+  return m;
+}
+
+using Point = std::pair<int, double>;
+std::vector<Point> points(const nlohmann::json& events, const std::string& tag) {
+  std::vector<Point> all;
+  for (const auto& point : events.at("points").at(tag)) all.emplace_back(point[0], point[1]);
+  return all;
+}
+
+TEST(RunLog, EveryNumberOfAStepIsAPoint) {
+  const TemporaryFolder folder;
+  {
+    RunLog log(folder.path(), 10);
+    log.on_start({0, 2, 0.0, true});
+    log.on_step(step_metrics(1), 2);
+    log.on_eval(eval_metrics(1, 4.25));
+  }
+  const auto events = read_events(folder / "tensorboard");
+  const std::map<std::string, double> expected = {
+      {"train/loss", 4.5},
+      {"train/loss_text", 1.5},
+      {"train/loss_audio", 3.0},
+      {"train/learning_rate", static_cast<double>(2e-4f)},
+      {"train/grad_norm", 0.25},
+      {"train/tokens_per_second", 500.0},
+      {"train/memory_gb", static_cast<double>(static_cast<float>((1 << 30) / 1e9))},
+      {"train/codebook/0", 1.0},
+      {"train/codebook/1", 2.0},
+      {"train/codebook/2", 3.0},
+      {"train/codebook/3", 4.0},
+      {"train/codebook/4", 2.0},
+      {"train/codebook/5", 3.0},
+      {"train/codebook/6", 4.0},
+      {"train/codebook/7", 5.0},
+      {"eval/loss", 4.25},
+      {"eval/loss_text", 1.5},
+      {"eval/loss_audio", 3.0},
+      {"eval/accuracy/0", 0.5},
+      {"eval/accuracy/1", 0.25},
+      {"eval/codebook/0", 1.0},
+      {"eval/codebook/1", 2.0},
+      {"eval/codebook/2", 3.0},
+      {"eval/codebook/3", 4.0},
+      {"eval/codebook/4", 2.0},
+      {"eval/codebook/5", 3.0},
+      {"eval/codebook/6", 4.0},
+      {"eval/codebook/7", 5.0},
+  };
+  EXPECT_EQ(events["points"].size(), expected.size()) << events["points"];
+  for (const auto& [tag, value] : expected)
+    EXPECT_EQ(points(events, tag), (std::vector<Point>{{1, value}})) << tag;
+}
+
+TEST(RunLog, PointsAreThereAsSoonAsTheStepIsDone) {
+  const TemporaryFolder folder;
+  RunLog log(folder.path(), 10);
+  log.on_start({0, 3, 0.0, true});
+  for (int step = 1; step <= 3; ++step) {
+    log.on_step(step_metrics(step), 3);
+    EXPECT_EQ(points(read_events(folder / "tensorboard"), "train/loss").size(),
+              static_cast<std::size_t>(step));
+  }
+}
+
+// Step 3 was saved and validated, step 4 done and lost. Where the checkpoint doesn't know of the validation
+// it comes again.
+TEST(RunLog, APointStandsThereOnce) {
+  for (const bool evaluated : {false, true}) {
+    const TemporaryFolder folder;
+    {
+      RunLog log(folder.path(), 100);
+      log.on_start({0, 9, 0.0, true});
+      for (int step = 1; step <= 4; ++step) {
+        log.on_step(step_metrics(step), 9);
+        if (step == 3) log.on_eval(eval_metrics(3, 1.0));
+      }
+    }
+    {
+      RunLog log(folder.path(), 100);
+      log.on_start({3, 9, 0.0, evaluated});
+      if (!evaluated) log.on_eval(eval_metrics(3, 2.0));
+      StepMetrics fourth = step_metrics(4);
+      fourth.loss.total = 40.0;
+      log.on_step(fourth, 9);
+    }
+    const auto events = read_events(folder / "tensorboard");
+    EXPECT_EQ(events["files"].size(), 2u);
+    EXPECT_EQ(points(events, "train/loss"), (std::vector<Point>{{1, 4.5}, {2, 4.5}, {3, 4.5}, {4, 40.0}}));
+    EXPECT_EQ(points(events, "eval/loss"), (std::vector<Point>{{3, evaluated ? 1.0 : 2.0}}));
+  }
+}
+
+TEST(RunLog, NoTensorBoardIsWarnedOfOnceAndEndsNothing) {
+  const TemporaryFolder folder;
+  write_text(folder / "tensorboard", "a file in the folder's place");
+  RunLog log(folder.path(), 1000);
+  log.on_start({0, 9, 0.0, true});
+  ::testing::internal::CaptureStderr();
+  for (int step = 2; step <= 5; ++step) log.on_step(step_metrics(step), 9);
+  const auto lines = lines_of(::testing::internal::GetCapturedStderr());
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_NE(lines[0].find("warning TensorBoard's charts lack points"), std::string::npos) << lines[0];
+  EXPECT_NE(lines[0].find(folder.path().string()), std::string::npos) << lines[0];
+  EXPECT_EQ(steps_in(folder.path()).size(), 4u);
+}
+
+TEST(RunLog, AtATerminalStepsAreOneLineAndTheLastStays) {
+  const TemporaryFolder folder;
+  const int columns = 160;
+  const auto train = [&](int last) {
+    return in_terminal(columns, [&] {
+      RunLog log(folder.path(), 1);
+      log.on_start({0, 400, 0.0, true});
+      for (int step = 1; step <= last; ++step) {
+        StepMetrics m = step_metrics(step);
+        m.seconds = 0.5 * step;
+        m.tokens_per_second = 4123;
+        log.on_step(m, 400);
+        if (step == 2) log.on_eval(eval_metrics(step, 4.25));
+        if (step < last) ::usleep(120'000);
+      }
+      ::_exit(0);  // as it looks at that moment
+      return 0;
+    });
+  };
+  const TerminalResult result = train(3);
+  const auto all = rows(result, columns);
+  ASSERT_EQ(all.size(), 3u) << result.bytes;
+  EXPECT_NE(all[1].find("validation at step 2"), std::string::npos) << all[1];
+  EXPECT_EQ(all[2], "step 3/400  epoch 0.50  loss 4.50 (text 1.50 audio 3.00)  4.1k tok/s  ETA 3:19  1.1 GB");
+}
+
+TEST(RunLog, TheLastStepIsSaidInFull) {
+  const TemporaryFolder folder;
+  const TerminalResult result = in_terminal(400, [&] {
+    RunLog log(folder.path(), 1);
+    log.on_start({0, 2, 0.0, true});
+    for (int step = 1; step <= 2; ++step) log.on_step(step_metrics(step), 2);
+    return 0;
+  });
+  const auto all = rows(result, 400);
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_NE(all[1].find("info step 2/2 epoch 0.50 loss 4.5000 text 1.5000 audio 3.0000 [1.00 "),
+            std::string::npos)
+      << all[1];
+  EXPECT_EQ(all[2], "") << "the live line is gone";
 }
 
 }  // namespace
