@@ -50,7 +50,9 @@ FlagTable TrainOptions::table() {
         "most 16")
       .range(0, 256);
   t.add("seed", seed, "of shuffling, dropout and the adapter's first values").range(0);
-  t.add("log_steps", trainer.log_steps, "steps between lines at the terminal").range(1);
+  t.add("log_steps", trainer.log_steps,
+        "steps between lines in a log; a terminal shows each step in one live line")
+      .range(1);
   t.add("val_steps", trainer.val_steps, "steps between validations; 0: at start and end").range(0);
   t.add("save_steps", trainer.save_steps,
         "steps between checkpoints; 0: as save_minutes says, and at the end")

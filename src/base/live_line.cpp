@@ -28,7 +28,7 @@ struct Line {
   bool allowed = true;
   Clock::time_point drawn_at{};
   const void* owner = nullptr;
-  std::string text;
+  std::string text, shorter;
 };
 
 // Never destroyed: messages may come from whatever is.
@@ -63,14 +63,23 @@ std::size_t columns() {
   return window.ws_col;
 }
 
-// The first `count` characters of UTF-8.
-std::string_view first_characters(std::string_view text, std::size_t count) {
-  std::size_t end = 0;
-  for (; end < text.size(); ++end) {
-    const bool begins = (static_cast<unsigned char>(text[end]) & 0xC0) != 0x80;
-    if (begins && count-- == 0) break;
+// Where the character after the first `count` of UTF-8 begins; npos when there are no more.
+std::size_t after_characters(std::string_view text, std::size_t count) {
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const bool begins = (static_cast<unsigned char>(text[at]) & 0xC0) != 0x80;
+    if (begins && count-- == 0) return at;
   }
-  return text.substr(0, end);
+  return std::string_view::npos;
+}
+
+// A number cut in the middle would be read as another.
+std::string_view fitting(const Line& at, std::size_t width) {
+  std::string_view text = at.text;
+  if (!at.shorter.empty() && after_characters(text, width) != std::string_view::npos) text = at.shorter;
+  const std::size_t end = after_characters(text, width);
+  if (end == std::string_view::npos) return text;
+  const std::size_t field = text.rfind("  ", end);
+  return text.substr(0, field != std::string_view::npos && field > 0 ? field : end);
 }
 
 extern "C" void end_line_and_die(int signal) {
@@ -97,7 +106,7 @@ void end_line_at_the_end() {
 void draw(Line& at) {
   [[maybe_unused]] static const bool once = (end_line_at_the_end(), true);
   std::string bytes = "\r";
-  bytes += first_characters(at.text, columns() - 1);  // in the last column some terminals wrap
+  bytes += fitting(at, columns() - 1);  // in the last column some terminals wrap
   bytes += "\x1b[K";
   drawn = true;
   write_all(bytes);
@@ -125,13 +134,14 @@ LiveLine::LiveLine()
         delete work;
       }) {}
 
-bool LiveLine::show(const std::string& text) {
+bool LiveLine::show(const std::string& text, const std::string& shorter) {
   Line& at = line();
   const std::lock_guard lock(at.mutex);
   if (!at.allowed || ::isatty(STDERR_FILENO) == 0 || !can_move_its_cursor() || !is_in_foreground())
     return false;
   at.owner = work_.get();
   at.text = text;
+  at.shorter = shorter;
   const Clock::time_point now = Clock::now();
   if (now - at.drawn_at < kBetweenDrawings) return true;
   at.drawn_at = now;

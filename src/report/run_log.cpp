@@ -26,12 +26,12 @@ std::string codebook_text(const LossValues& loss) {
   return "[" + text + "]";
 }
 
-std::string live_text(const StepMetrics& m, std::int64_t total_steps, const std::string& left) {
+// `losses`: text for them.
+std::string live_text(const StepMetrics& m, std::int64_t total_steps, const std::string& losses,
+                      const std::string& left) {
   return "step " + std::to_string(m.step) + "/" + std::to_string(total_steps) + "  epoch " +
-         number("%.2f", m.epoch) + "  loss " + number("%.2f", m.loss.total) + " (text " +
-         number("%.2f", m.loss.text) + " audio " + number("%.2f", m.loss.audio) + ")  " +
-         log::short_number(m.tokens_per_second) + " tok/s  ETA " + left + "  " +
-         number("%.1f GB", static_cast<double>(m.memory_bytes) / 1e9);
+         number("%.1f", m.epoch) + "  " + losses + "  " + log::short_number(m.tokens_per_second) +
+         " tok/s  ETA " + left + "  " + number("%.1f GB", static_cast<double>(m.memory_bytes) / 1e9);
 }
 
 }  // namespace
@@ -134,7 +134,10 @@ void RunLog::say_step(const StepMetrics& m, std::int64_t total_steps) {
   const double per_step = (m.seconds - seconds_before_) / static_cast<double>(m.step - first_step_);
   const std::string left = log::duration_text(per_step * static_cast<double>(total_steps - m.step));
   const bool due = m.step % log_steps_ == 0 || m.step == first_step_ + 1;
-  const bool shown = line_.show(live_text(m, total_steps, left));
+  const std::string parts = "text " + number("%.2f", m.loss.text) + " audio " + number("%.2f", m.loss.audio);
+  const std::string whole = "loss " + number("%.2f", m.loss.total) + " (" + parts + ")";
+  const bool shown =
+      line_.show(live_text(m, total_steps, whole, left), live_text(m, total_steps, parts, left));
   if (m.step != total_steps && (shown || !due)) return;  // what the end was stays to be read
   log::info("step " + std::to_string(m.step) + "/" + std::to_string(total_steps) + " epoch " +
             number("%.2f", m.epoch) + " loss " + number("%.4f", m.loss.total) + " text " +

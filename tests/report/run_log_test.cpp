@@ -249,8 +249,7 @@ TEST(RunLog, NoTensorBoardIsWarnedOfOnceAndEndsNothing) {
 
 TEST(RunLog, AtATerminalStepsAreOneLineAndTheLastStays) {
   const TemporaryFolder folder;
-  const int columns = 160;
-  const auto train = [&](int last) {
+  const auto train = [&](int columns, int last) {
     return in_terminal(columns, [&] {
       RunLog log(folder.path(), 1);
       log.on_start({0, 400, 0.0, true});
@@ -266,11 +265,13 @@ TEST(RunLog, AtATerminalStepsAreOneLineAndTheLastStays) {
       return 0;
     });
   };
-  const TerminalResult result = train(3);
-  const auto all = rows(result, columns);
+  const TerminalResult result = train(160, 3);
+  const auto all = rows(result, 160);
   ASSERT_EQ(all.size(), 3u) << result.bytes;
   EXPECT_NE(all[1].find("validation at step 2"), std::string::npos) << all[1];
-  EXPECT_EQ(all[2], "step 3/400  epoch 0.50  loss 4.50 (text 1.50 audio 3.00)  4.1k tok/s  ETA 3:19  1.1 GB");
+  EXPECT_EQ(all[2], "step 3/400  epoch 0.5  loss 4.50 (text 1.50 audio 3.00)  4.1k tok/s  ETA 3:19  1.1 GB");
+  EXPECT_EQ(rows(train(80, 1), 80).back(),
+            "step 1/400  epoch 0.5  text 1.50 audio 3.00  4.1k tok/s  ETA 3:20  1.1 GB");
 }
 
 TEST(RunLog, TheLastStepIsSaidInFull) {

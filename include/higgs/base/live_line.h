@@ -13,11 +13,12 @@ namespace higgs::log {
 class LiveLine {
  public:
   LiveLine();
-  // Draws `text` (one column a character, no control characters), cut to the window, ten times a second at
-  // most. False where there is no line to draw in: stderr is no terminal, one that can't move its cursor, or
-  // another job's at the moment; or several processes share it. What is to be said has to be said in messages
-  // then.
-  bool show(const std::string& text);
+  // Draws `text` (one column a character, no control characters), ten times a second at most. Where the
+  // window is too narrow for it, `shorter` if there is one; then without the last of its fields, which two
+  // spaces part. False where there is no line to draw in: stderr is no terminal, one that can't move its
+  // cursor, or another job's at the moment; or several processes share it. What is to be said has to be said
+  // in messages then.
+  bool show(const std::string& text, const std::string& shorter = "");
 
  private:
   std::shared_ptr<const void> work_;
