@@ -13,12 +13,13 @@ class LinearOfRemade : public torch::autograd::Function<LinearOfRemade> {
  public:
   // `codes` and `absmax`: of four bits; else `codes` is the weight itself.
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
-                            const at::Tensor& codes, const at::Tensor& absmax, at::IntArrayRef shape,
-                            at::ScalarType dtype) {
-    context->save_for_backward({codes, absmax});
+                            const at::Tensor& codes, const std::optional<at::Tensor>& absmax,
+                            at::IntArrayRef shape, at::ScalarType dtype) {
+    context->save_for_backward({codes, absmax.value_or(at::Tensor())});
     context->saved_data["shape"] = shape.vec();
     context->saved_data["dtype"] = static_cast<std::int64_t>(dtype);
-    return at::linear(x, remade(codes, absmax, shape.vec(), dtype).to(x.scalar_type()));
+    return at::linear(x,
+                      remade(codes, absmax.value_or(at::Tensor()), shape.vec(), dtype).to(x.scalar_type()));
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
@@ -57,9 +58,11 @@ at::Tensor FrozenWeight::values() const {
 }
 
 at::Tensor FrozenWeight::linear(const at::Tensor& x) const {
-  if (nf4_) return LinearOfRemade::apply(x, nf4_->codes, nf4_->absmax, nf4_->shape, dtype_);
+  if (nf4_) {
+    return LinearOfRemade::apply(x, nf4_->codes, std::optional(nf4_->absmax), nf4_->shape, dtype_);
+  }
   if (x.scalar_type() == dtype_) return at::linear(x, weight_);
-  return LinearOfRemade::apply(x, weight_, at::Tensor(), weight_.sizes(), dtype_);
+  return LinearOfRemade::apply(x, weight_, std::optional<at::Tensor>(), weight_.sizes(), dtype_);
 }
 
 }  // namespace higgs
