@@ -68,7 +68,11 @@ struct MemoryStream {
 class SoundFile {
  public:
   SoundFile(SNDFILE* handle, const SF_INFO& info) : handle_(handle), info_(info) {}
-  ~SoundFile() { sf_close(handle_); }
+  SoundFile(SoundFile&& other) noexcept
+      : handle_(std::exchange(other.handle_, nullptr)), info_(other.info_) {}
+  ~SoundFile() {
+    if (handle_ != nullptr) sf_close(handle_);
+  }
   SoundFile(const SoundFile&) = delete;
   SoundFile& operator=(const SoundFile&) = delete;
 
@@ -235,14 +239,20 @@ Opened open_alone(const Open& open) {
   return {handle, handle == nullptr ? sf_error(nullptr) : SF_ERR_NO_ERROR};
 }
 
-Waveform read_opened(const Opened& opened, const SF_INFO& info, const ClipRange& range, const Place& place) {
+// Closes what isn't one of the four kinds, or has a header that can't be.
+SoundFile checked(const Opened& opened, const SF_INFO& info, const Place& place) {
   if (opened.handle == nullptr) {
     if (opened.error == SF_ERR_UNRECOGNISED_FORMAT) refuse_kind(place);
     throw place.error("is damaged, or of an unknown kind; wav, flac, ogg and mp3 are read");
   }
-  const SoundFile file(opened.handle, info);
+  SoundFile file(opened.handle, info);
   if (!is_read_kind(info)) refuse_kind(place);
   check_header(info, place);
+  return file;
+}
+
+Waveform read_opened(const Opened& opened, const SF_INFO& info, const ClipRange& range, const Place& place) {
+  const SoundFile file = checked(opened, info, place);
   const FrameRange frames = frames_of(range, info, place);
   const double most = std::min(kMaxClipSeconds * info.samplerate, static_cast<double>(kMaxClipSamples));
   if (static_cast<double>(frames.count) > most) {
@@ -255,10 +265,7 @@ Waveform read_opened(const Opened& opened, const SF_INFO& info, const ClipRange&
   return wave;
 }
 
-}  // namespace
-
-Waveform read_audio_file(const fs::path& path, const ClipRange& range, const std::string& where) {
-  const Place place(path.string(), where);
+Opened open_file(const fs::path& path, SF_INFO& info, const Place& place) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
   if (status.type() == fs::file_type::not_found) throw place.error("no such file");
@@ -273,10 +280,26 @@ Waveform read_audio_file(const fs::path& path, const ClipRange& range, const std
     return bytes;
   };
   if (stream && !begins_as_sound(beginning)) refuse_kind(place);
-  SF_INFO info{};
   const Opened opened = open_alone([&] { return sf_open(path.c_str(), SFM_READ, &info); });
   if (opened.error == SF_ERR_SYSTEM) throw place.error("cannot be opened");
+  return opened;
+}
+
+}  // namespace
+
+Waveform read_audio_file(const fs::path& path, const ClipRange& range, const std::string& where) {
+  const Place place(path.string(), where);
+  SF_INFO info{};
+  const Opened opened = open_file(path, info, place);
   return read_opened(opened, info, range, place);
+}
+
+AudioInfo probe_audio_file(const fs::path& path, const std::string& where) {
+  const Place place(path.string(), where);
+  SF_INFO info{};
+  const Opened opened = open_file(path, info, place);
+  checked(opened, info, place);
+  return {static_cast<double>(info.frames) / info.samplerate, info.samplerate};
 }
 
 Waveform read_audio_bytes(std::string_view bytes, const std::string& name, const ClipRange& range,

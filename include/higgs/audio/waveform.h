@@ -36,6 +36,14 @@ inline constexpr double kMaxClipSeconds = 3600.0;
 inline constexpr std::int64_t kMaxClipSamples = std::int64_t{3600} * 48000;  // an hour at 48 kHz: 0.7 GB
 inline constexpr int kMaxClipChannels = 64;
 
+// What a file's header says, without decoding it: an MP3's length may be off a little. UserError as
+// read_audio_file(), as far as the header shows.
+struct AudioInfo {
+  double seconds = 0.0;
+  int sample_rate = 0;  // Hz
+};
+AudioInfo probe_audio_file(const fs::path& path, const std::string& where = "");
+
 // soxr HQ, as librosa.resample(res_type="soxr_hq"): ceil(n * (to / from)) samples in librosa's double
 // arithmetic (44100 samples at 44.1 kHz give 24001 at 24 kHz, the last one 0); unchanged when the rates
 // agree.
