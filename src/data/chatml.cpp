@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "higgs/base/error.h"
-#include "python_json.h"
+#include "higgs/base/python_json.h"
 
 namespace higgs {
 namespace {

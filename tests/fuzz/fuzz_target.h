@@ -29,6 +29,7 @@ void fuzz_pth(std::string_view bytes);
 void fuzz_safetensors(std::string_view bytes);
 void fuzz_shards(std::string_view bytes);
 void fuzz_tokenizer(std::string_view bytes);
+void fuzz_transcripts(std::string_view bytes);
 
 // Ends the process unless `holds`.
 inline void require(bool holds, const char* what, const std::string& detail = "") {

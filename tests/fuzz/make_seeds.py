@@ -129,6 +129,25 @@ def manifests():
                                      for url in ("../a.wav", "/etc/hostname", "file:///a", "a\0b", "x" * 300)))
 
 
+def transcripts():
+    put("transcripts", "srt", "1\n00:00:01,500 --> 00:00:06,250\n<i>Hello</i> there.\n\n2\n00:00:06,300 --> "
+        "00:00:09,000\n[SPEAKER_01]: {\\an8}You &amp; me.\n")
+    put("transcripts", "vtt", "WEBVTT\n\nNOTE x\n\nid\n00:01.000 --> 00:05.500 align:start\n<v.loud Ann>Hi <00:01.200>"
+        "<c.x>all</c>&nbsp;</v>\n\n00:05.000 --> 00:09.000\n<v Bob>Ho\n")
+    words = [{"word": f" w{i}", "start": i * 0.5, "end": i * 0.5 + 0.4} for i in range(60)]
+    words[7] = {"word": " w7"}  # whisperX couldn't place it
+    segments = [{"start": 0, "end": 30, "text": "".join(w["word"] for w in words), "words": words, "speaker": "SPEAKER_00"},
+                {"start": 29, "end": 34, "text": "No.", "avg_logprob": float("nan")}]
+    put("transcripts", "whisper", json.dumps({"segments": segments}))
+    put("transcripts", "chunks", json.dumps({"chunks": [{"timestamp": [0.0, 4.5], "text": " A"}], "transcription": [
+        {"offsets": {"from": 250, "to": 1750}, "text": "B"}]}))
+    grid = ('"ooTextFile"\n"TextGrid"\n0\n9\n<exists>\n3\n"IntervalTier"\n"Ann - words"\n0\n9\n2\n0\n4\n"one ""1"""\n'
+            '4.1\n9\n"two"\n! comment\n"IntervalTier"\n"phones"\n0\n2\n1\n0\n2\n"w"\n"TextTier"\n"p"\n0\n9\n1\n2\n"x"\n')
+    put("transcripts", "textgrid", grid)
+    put("transcripts", "textgrid_utf16", b"\xfe\xff" + grid.encode("utf-16-be"))
+    put("transcripts", "csv", 'file_name,text\n"a,1.wav","One, ""two"",\nthree."\nb.wav,"x" y\nc\td,"open\n')
+
+
 def adapters():
     def adapter(folder, keep):
         raw = read(folder + "/adapter_model.safetensors")
@@ -177,7 +196,7 @@ def clips():
 
 
 def main():
-    for work in (weight_files, tokenizers, configs, manifests, adapters, clips):
+    for work in (weight_files, tokenizers, configs, manifests, transcripts, adapters, clips):
         work()
     sizes = {target: sum(p.stat().st_size for p in (SEEDS / target).iterdir()) for target in sorted(os.listdir(SEEDS))}
     print(sizes, sum(sizes.values()))

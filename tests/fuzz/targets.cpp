@@ -8,7 +8,7 @@ const std::map<std::string, Target>& targets() {
       {"chatml", fuzz_chatml},           {"codes", fuzz_codes},
       {"config", fuzz_config},           {"pth", fuzz_pth},
       {"safetensors", fuzz_safetensors}, {"shards", fuzz_shards},
-      {"tokenizer", fuzz_tokenizer}};
+      {"tokenizer", fuzz_tokenizer},     {"transcripts", fuzz_transcripts}};
   return all;
 }
 

@@ -1,4 +1,4 @@
-#include "python_json.h"
+#include "higgs/base/python_json.h"
 
 #include <cctype>
 #include <cmath>
