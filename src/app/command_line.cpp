@@ -47,6 +47,15 @@ std::string help_line(const Flag& flag) {
   throw UserError("unknown flag --" + name + (near.empty() ? "" : "; did you mean --" + near + "?"));
 }
 
+void check_positional(const Positional& positional) {
+  const auto& [name, help, choices, value] = positional;
+  if (choices.empty() && value.empty()) throw UserError(name + " is missing: " + help);
+  if (choices.empty() || std::find(choices.begin(), choices.end(), value) != choices.end()) return;
+  std::string all;
+  for (const std::string& choice : choices) all += (all.empty() ? "" : ", ") + choice;
+  throw UserError(name + (value.empty() ? " is missing" : " '" + value + "' is unknown") + ": one of " + all);
+}
+
 }  // namespace
 
 std::string help_text(const CommandText& command, const FlagTable& table, const Positional* positional) {
@@ -115,14 +124,7 @@ bool parse_command_line(const CommandText& command, std::vector<std::string> arg
       return false;
     }
   }
-  if (positional != nullptr && std::find(positional->choices.begin(), positional->choices.end(),
-                                         positional->value) == positional->choices.end()) {
-    std::string all;
-    for (const std::string& choice : positional->choices) all += (all.empty() ? "" : ", ") + choice;
-    throw UserError(positional->name +
-                    (positional->value.empty() ? " is missing" : " '" + positional->value + "' is unknown") +
-                    ": one of " + all);
-  }
+  if (positional != nullptr) check_positional(*positional);
   table.check_required();
   return true;
 }

@@ -16,8 +16,9 @@ struct Entry {
   int (*run)(const std::vector<std::string>&);
   const char* summary;
 };
-constexpr std::array<Entry, 7> kCommands = {{
+constexpr std::array<Entry, 8> kCommands = {{
     {"train", train_command, "trains a LoRA adapter on a JSONL ChatML manifest"},
+    {"prepare", prepare_command, "makes manifests of a folder of recordings and their texts"},
     {"generate", generate_command, "speaks text, with the base or with base and adapter"},
     {"encode", encode_command, "fills the code cache for a manifest's clips"},
     {"evaluate", evaluate_command, "held-out losses and accuracies, of the base or of base and adapter"},

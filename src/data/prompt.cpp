@@ -13,12 +13,28 @@ Message text_message(const std::string& role, const std::string& text) {
   return message;
 }
 
+std::string with_scene(const std::string& instruction, const std::string& scene) {
+  if (scene.empty()) return instruction;
+  return instruction + "\n\n<|scene_desc_start|>\n" + scene + "\n<|scene_desc_end|>";
+}
+
 }  // namespace
 
 std::string system_text(const std::string& scene) {
-  const std::string instruction = "Generate audio following instruction.";
-  if (scene.empty()) return instruction;
-  return instruction + "\n\n<|scene_desc_start|>\n" + scene + "\n<|scene_desc_end|>";
+  return with_scene("Generate audio following instruction.", scene);
+}
+
+std::string dialogue_system_text(const std::string& scene, const std::vector<std::string>& descriptions) {
+  std::string voices;
+  for (std::size_t i = 0; i < descriptions.size(); ++i) {
+    voices += (i == 0 ? "SPEAKER" : "\nSPEAKER") + std::to_string(i) + ": " + descriptions[i];
+  }
+  return with_scene(
+      "You are an AI assistant designed to convert text into speech.\n"
+      "If the user's message includes a [SPEAKER*] tag, do not read out the tag and generate speech for the "
+      "following text, using the specified voice.\n"
+      "If no speaker tag is present, select a suitable voice on your own.",
+      scene + (scene.empty() || voices.empty() ? "" : "\n\n") + voices);
 }
 
 ChatMLSample generation_prompt(const std::string& system, const std::string& text,

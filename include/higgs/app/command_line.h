@@ -8,10 +8,10 @@
 
 namespace higgs {
 
-// Positional argument of a command, `inspect STAGE` for one.
+// Positional argument of a command, `inspect STAGE` for one. It has to be given.
 struct Positional {
   std::string name, help;
-  std::vector<std::string> choices;
+  std::vector<std::string> choices;  // none: any text
   std::string value;
 };
 

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "higgs/data/chatml.h"
 
@@ -12,6 +13,10 @@ inline constexpr const char* kDefaultScene = "Audio is recorded from a quiet roo
 
 // The system turn: the instruction, and the scene between its marks unless it is empty.
 std::string system_text(const std::string& scene);
+
+// The same for a dialogue, as boson_multimodal's examples word it: `descriptions[i]` is the voice of
+// [SPEAKERi].
+std::string dialogue_system_text(const std::string& scene, const std::vector<std::string>& descriptions);
 
 // A voice to follow: user(text), assistant(audio) before the text to be spoken.
 struct Reference {
