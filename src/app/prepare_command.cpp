@@ -313,7 +313,8 @@ int prepare_command(const std::vector<std::string>& arguments) {
       "FOLDER", "recordings with their texts; or a table (csv, tsv, jsonl), or one recording", {}, ""};
   const CommandText text{"prepare", "Makes JSONL ChatML manifests of recordings and their texts."};
   if (!parse_command_line(text, arguments, table, &folder)) return 0;
-  return prepare(folder.value, options);
+  const fs::path path(folder.value);
+  return prepare(path.has_filename() ? path : path.parent_path(), options);  // "recordings/" is "recordings"
 }
 
 }  // namespace higgs

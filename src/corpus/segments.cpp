@@ -1,4 +1,5 @@
 // Long recordings with transcripts beside them.
+#include <cmath>
 #include <optional>
 
 #include "higgs/audio/waveform.h"
@@ -49,7 +50,7 @@ std::vector<Utterance> cut_recording(const fs::path& recording, const fs::path& 
   };
   std::vector<Utterance> utterances;
   for (Piece& piece : cut_at_pauses(segments, seconds, options.cut, find_quiet, findings)) {
-    const double duration = piece.end - piece.begin;
+    const double duration = std::round((piece.end - piece.begin) * 1000.0) / 1000.0;
     utterances.push_back({recording, piece.begin, duration, duration, std::move(piece.turns), piece.where});
   }
   return utterances;

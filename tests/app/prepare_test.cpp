@@ -128,6 +128,16 @@ TEST_F(Prepare, ADialogueIsCutOutOfALongRecording) {
   EXPECT_LE(clip["duration"].get<double>(), 20.0);
 }
 
+TEST_F(Prepare, ATableIsFoundUnderAPathThatEndsInASlash) {
+  wav("rec/wavs/1.wav", 2);
+  write("rec/list.csv", "file,text,speaker\n1,\"One, two.\",ann\n");
+  run({"prepare", (scratch / "rec").string() + "/", "--out", scratch / "out"});
+  const auto train = samples("train.jsonl");
+  ASSERT_EQ(train.size(), 1u);
+  EXPECT_EQ(last_clip(train[0]), "../rec/wavs/1.wav");
+  EXPECT_EQ(train[0]["messages"][1]["content"], "One, two.");
+}
+
 TEST_F(Prepare, FlagsMayComeFromAFileAndTheOutputMayBeTheFolder) {
   pairs(4, {"ann"});
   const fs::path config = write("p.toml", "form = \"clone\"\nval_split = 0\nspeaker = \"me\"\n");
