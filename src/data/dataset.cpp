@@ -120,7 +120,7 @@ bool is_too_long(std::int64_t length, const DatasetOptions& options, const std::
 Dataset Dataset::load(const fs::path& path, const Tokenizer& tokenizer, CodeStore& store,
                       const SpecialIds& ids, const DatasetOptions& options) {
   SampleReader reader(path, options.confine_paths, tokenizer, store, ids, options.num_workers);
-  auto file = std::make_shared<SampleFile>(store.scratch_folder(), path, reader.clips());
+  std::shared_ptr<SampleFile> file;  // made for the first sample: a mistake before it leaves nothing behind
   Dataset dataset;
   PromptStatistics statistics;
   const auto take = [&](const ReadLine& line) {
@@ -131,6 +131,9 @@ Dataset Dataset::load(const fs::path& path, const Tokenizer& tokenizer, CodeStor
     const std::int64_t length = expanded_length(sample, ids);
     if (is_too_long(length, options, line.where)) return false;
     statistics.add(line, sample, ids);
+    if (file == nullptr) {
+      file = std::make_shared<SampleFile>(store.scratch_folder(), path, reader.clips());
+    }
     file->append(sample, {length, line.number, reply_hashes(sample, ids)});
     return true;
   };
@@ -145,7 +148,7 @@ Dataset Dataset::load(const fs::path& path, const Tokenizer& tokenizer, CodeStor
     }
     if (options.progress) options.progress(++done);
   }
-  if (file->size() == 0) throw UserError(path.string() + ": no usable sample is left");
+  if (file == nullptr) throw UserError(path.string() + ": no usable sample is left");
   file->finish();
   dataset.size_ = file->size();
   dataset.file_ = std::move(file);
