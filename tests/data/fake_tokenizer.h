@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,7 +18,10 @@ namespace higgs::test {
 class FakeTokenizer : public Tokenizer {
  public:
   std::vector<std::int64_t> encode(std::string_view text) const override {
-    encoded.emplace_back(text);
+    {
+      const std::lock_guard lock(mutex_);
+      encoded.emplace_back(text);
+    }
     if (text.find("<refuse>") != std::string_view::npos) throw UserError("refused by the tokenizer");
     std::vector<std::int64_t> ids;
     while (!text.empty()) {
@@ -57,6 +61,7 @@ class FakeTokenizer : public Tokenizer {
   mutable std::vector<std::string> encoded;
 
  private:
+  mutable std::mutex mutex_;
   std::vector<std::string> specials_ = {"<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>",
                                         "<|eot_id|>",        "<|eom_id|>",          "<|audio_bos|>",
                                         "<|AUDIO|>",         "<|audio_eos|>",       "<|audio_out_bos|>",

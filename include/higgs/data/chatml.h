@@ -61,7 +61,7 @@ struct TokenizedSample {
 ChatMLSample parse_chatml(std::string_view line, const std::string& where);
 
 // Samples -> tokens, with the ids of the pieces that never change encoded once. `tokenizer` must outlive it;
-// one object may serve many threads when the tokenizer may.
+// one object serves any number of threads.
 class SampleTokenizer {
  public:
   explicit SampleTokenizer(const Tokenizer& tokenizer);

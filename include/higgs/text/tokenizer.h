@@ -1,4 +1,5 @@
-// Text <-> token ids, behind one interface for both tokenizer files a checkpoint may have.
+// Text <-> token ids, behind one interface for both tokenizer files a checkpoint may have. One tokenizer
+// serves any number of threads.
 #pragma once
 
 #include <cstdint>
