@@ -20,12 +20,21 @@ at::Tensor RmsNorm::normalise(const at::Tensor& x) const {
   return (wide * at::rsqrt(mean_square + eps_)).to(x.scalar_type());
 }
 
+namespace {
+
+std::shared_ptr<LoraLinear> take_linear(WeightSource& weights, const std::string& path, std::int64_t out,
+                                        std::int64_t in) {
+  at::Tensor weight = weights.take(path + ".weight", {out, in});
+  return std::make_shared<LoraLinear>(
+      path, weights.quantize() ? FrozenWeight::quantized(weight) : FrozenWeight(std::move(weight)));
+}
+
+}  // namespace
+
 Attention::Attention(const ModelConfig& config, const std::string& path, WeightSource& weights)
     : num_heads_(config.num_heads), num_kv_heads_(config.num_kv_heads), head_dim_(config.head_dim) {
   const auto linear = [&](const std::string& name, std::int64_t in, std::int64_t out) {
-    const std::string full = path + "." + name;
-    return register_module(
-        name, std::make_shared<LoraLinear>(full, weights.take_linear(full + ".weight", {out, in})));
+    return register_module(name, take_linear(weights, path + "." + name, out, in));
   };
   const std::int64_t D = config.hidden_size;
   q_proj_ = linear("q_proj", D, num_heads_ * head_dim_);
@@ -75,9 +84,7 @@ at::Tensor Attention::forward(const at::Tensor& x, const Sequence& sequence, con
 
 Mlp::Mlp(const ModelConfig& config, const std::string& path, WeightSource& weights) {
   const auto linear = [&](const std::string& name, std::int64_t in, std::int64_t out) {
-    const std::string full = path + "." + name;
-    return register_module(
-        name, std::make_shared<LoraLinear>(full, weights.take_linear(full + ".weight", {out, in})));
+    return register_module(name, take_linear(weights, path + "." + name, out, in));
   };
   gate_proj_ = linear("gate_proj", config.hidden_size, config.intermediate_size);
   up_proj_ = linear("up_proj", config.hidden_size, config.intermediate_size);

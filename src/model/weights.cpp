@@ -141,11 +141,6 @@ at::Tensor WeightSource::take(const std::string& canonical, at::IntArrayRef shap
   return tensor;
 }
 
-FrozenWeight WeightSource::take_linear(const std::string& canonical, at::IntArrayRef shape) {
-  at::Tensor weight = take(canonical, shape);
-  return quantize_ ? FrozenWeight::quantized(weight) : FrozenWeight(std::move(weight));
-}
-
 void WeightSource::expect_all_taken() const {
   std::string names;
   std::size_t count = 0;

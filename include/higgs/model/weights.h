@@ -11,13 +11,12 @@
 
 #include "higgs/formats/checkpoint_files.h"
 #include "higgs/model/config.h"
-#include "higgs/model/frozen_weight.h"
 
 namespace higgs {
 
 class WeightSource {
  public:
-  // `quantize`: take_linear() gives weights in four bits.
+  // `quantize`: linear maps shall be kept in four bits (model/frozen_weight.h); nothing here does it.
   WeightSource(const fs::path& folder, Layout layout, at::ScalarType dtype, at::Device device,
                bool quantize = false);
 
@@ -26,12 +25,11 @@ class WeightSource {
   // boson's layout it may also be stored in two parts, or twice (model/layout.h); values that differ are an
   // error.
   at::Tensor take(const std::string& canonical, at::IntArrayRef shape);
-  // The same of a linear map's weight.
-  FrozenWeight take_linear(const std::string& canonical, at::IntArrayRef shape);
   // Undefined when the checkpoint has none.
   at::Tensor take_if_present(const std::string& canonical, at::IntArrayRef shape);
   // Tensors whose names begin so are left alone.
   void ignore(const std::string& prefix) { ignored_.push_back(prefix); }
+  bool quantize() const { return quantize_; }
   // UserError naming tensors that nothing took: a checkpoint of another model.
   void expect_all_taken() const;
 
