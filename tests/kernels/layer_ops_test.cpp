@@ -41,7 +41,6 @@ double bound(at::ScalarType type) {
 
 class LayerOps : public ::testing::TestWithParam<at::ScalarType> {
  protected:
-  void SetUp() override { at::manual_seed(1); }
   at::Tensor random(at::IntArrayRef shape) { return at::randn(shape).to(GetParam()); }
 };
 

@@ -11,6 +11,7 @@
 
 #include "higgs/model/lora_linear.h"
 #include "higgs/train/head_loss.h"
+#include "support/sanitizer.h"
 #include "support/train_case.h"
 
 namespace higgs {
@@ -73,10 +74,9 @@ void expect_equal(HiggsModel& model, Adapter& adapter, const PackedBatch& batch,
   }
 }
 
-// Gradients: 3.0e-6 measured in most runs, 6.6e-6 in some, since MKL takes sums in another order where memory
-// lies otherwise; 7.7e-6 under the address sanitizer, whose build takes them value by value instead of in
-// vectors.
-const Bounds kFloat32{1e-6, 1e-5, 2e-6};
+// Gradients: 3.0e-6 measured, with rsLoRA's larger scale; 7.7e-6 under the address sanitizer, whose build
+// takes sums value by value instead of in vectors.
+const Bounds kFloat32{1e-6, test::kUnderSanitizer ? 1e-5 : 5e-6, 2e-6};
 
 TEST(ReferencePath, IsWhatTheFusedOneComputes) {
   HiggsModel model(golden("hf/model"), at::kFloat, at::kCPU);
