@@ -108,8 +108,8 @@ TEST(ReadAudio, RefusesMoreChannelsOrSamplesThanAClipHas) {
 }
 
 TEST(ReadAudio, GivesSixteenBitSamplesDividedBy32768) {
-  const Waveform wave = read_audio_file(golden("hf/synthetic/digits_24k.wav"));
-  const SafetensorsFile expected(golden("hf/synthetic/codec_digits_24k_none.safetensors"));
+  const Waveform wave = read_audio_file(golden("hf/synthetic/sweep_24k.wav"));
+  const SafetensorsFile expected(golden("hf/synthetic/codec_sweep_24k_none.safetensors"));
   EXPECT_EQ(wave.sample_rate, 24000);
   EXPECT_EQ(wave.samples, expected.floats("wav24k"));  // no arithmetic but an exact division
 }

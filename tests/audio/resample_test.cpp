@@ -49,7 +49,7 @@ TEST_P(ResampleClip, From24To16kHzAsTorchaudioDoes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Published, ResampleClip,
-                         testing::Values("digits_16k_stereo", "digits_24k", "sweep_24k", "word_44k"));
+                         testing::Values("digits_16k_stereo", "sweep_24k", "word_44k"));
 
 TEST(ResampleSoxr, GivesAsManySamplesAsLibrosa) {
   const std::vector<float> samples(44100, 0.25f);

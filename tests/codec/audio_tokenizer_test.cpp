@@ -26,7 +26,7 @@ void PrintTo(const Case& c, std::ostream* out) {
   *out << c.name;
 }
 
-class EncodeClip : public testing::TestWithParam<Case> {
+class GoldenClip : public testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
     const auto locate = [&](const std::string& name) -> std::optional<fs::path> {
@@ -42,6 +42,9 @@ class EncodeClip : public testing::TestWithParam<Case> {
   std::vector<float> wave_;
   std::unique_ptr<SafetensorsFile> file_;
 };
+
+class EncodeClip : public GoldenClip {};
+class DecodeClip : public GoldenClip {};
 
 TEST_P(EncodeClip, AgreesWithTheReferenceAtEveryStage) {
   CodecFeatures features;
@@ -83,7 +86,7 @@ TEST_P(EncodeClip, AgreesWithTheReferenceFromTheGoldenWaveOn) {
   test::expect_same_codes(golden_codec().encode(wave, "clip"), *file_);
 }
 
-TEST_P(EncodeClip, DecodesTheGoldenCodesToTheGoldenWave) {
+TEST_P(DecodeClip, DecodesTheGoldenCodesToTheGoldenWave) {
   const std::vector<float> decoded = golden_codec().decode(test::golden_codes(*file_));
   const double difference = test::relative_difference(decoded, file_->floats("decoded"));
   RecordProperty("decoded", std::to_string(difference * 1e9) + "e-9");
@@ -107,7 +110,16 @@ std::vector<Case> cases() {
   return all;
 }
 
+// The repository's copy of the first golden is without its decoded wave.
+std::vector<Case> decoded_cases() {
+  std::vector<Case> all = cases();
+  all.erase(all.begin());
+  return all;
+}
+
 INSTANTIATE_TEST_SUITE_P(Goldens, EncodeClip, testing::ValuesIn(cases()),
+                         [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(Goldens, DecodeClip, testing::ValuesIn(decoded_cases()),
                          [](const auto& test) { return test.param.name; });
 
 TEST(Encode, TellsTheSizesOfTheCodec) {

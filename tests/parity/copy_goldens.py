@@ -60,6 +60,9 @@ for clip in ["digits_16k_stereo", "digits_24k", "sweep_24k", "word_44k"]:
     WITHOUT[f"boson/codec/synthetic/{clip}.safetensors"] = ["wav24k", "wav16k"]
     FIRST[f"boson/codec/synthetic/{clip}.safetensors"] = {"decoded": 2880}
 FIRST["boson/codec/synthetic/sweep_24k.safetensors"] = {}
+# A clip that is read without resampling is its own wave; decoding is compared on the other three.
+WITHOUT["hf/synthetic/codec_digits_24k_none.safetensors"] = ["wav24k"]
+WITHOUT["hf/synthetic/codec_digits_16k_stereo_none.safetensors"] = ["decoded"]
 # Logits are a linear map of the hidden states, which are kept whole: every N-th row of them, NAME_rows_every_Nth.
 ROWS = {"e2e/expected.safetensors": {"text_logits_every_8th": 16, "audio_logits_every_8th": 8}}
 
