@@ -41,8 +41,8 @@ parse_build_option() {
 
 # ---- Debian packages ---------------------------------------------------------------------------------
 
-LIBRARY_PACKAGES=(libsentencepiece-dev libsndfile1-dev libsoxr-dev nlohmann-json3-dev libcli11-dev libspdlog-dev
-  libtomlplusplus-dev libpcre2-dev libxxhash-dev libgtest-dev)
+LIBRARY_PACKAGES=(libsentencepiece-dev libsndfile1-dev libsoxr-dev libebur128-dev nlohmann-json3-dev libcli11-dev
+  libspdlog-dev libtomlplusplus-dev libpcre2-dev libxxhash-dev libgtest-dev)
 
 # The packages to install. A tool counts as there wherever it came from; a library is its package.
 missing_packages() {
