@@ -34,7 +34,11 @@ fs::path ClipFolder::find(const std::string& name, const std::string& where) con
   std::error_code error;
   const fs::file_status status = fs::status(whole, error);
   if (name.find('\0') != std::string::npos || !fs::exists(status)) {
-    throw UserError(where + ": " + whole.string() + ": no such clip");
+    // A folder that may not be looked into, a link to itself: status() knows of no file then either.
+    const bool has_reason =
+        error && error != std::errc::no_such_file_or_directory && error != std::errc::not_a_directory;
+    throw UserError(where + ": " + whole.string() + ": no such clip" +
+                    (has_reason ? " (" + error.message() + ")" : ""));
   }
   if (!fs::is_regular_file(status)) throw UserError(where + ": " + whole.string() + ": is no file of sound");
   if (!confined) return whole;

@@ -10,11 +10,6 @@
 #include "higgs/data/clip_file.h"
 
 namespace higgs {
-namespace {
-
-constexpr double kMaxEncodedSeconds = 600.0;  // the released codec takes some 12 MB a second while it encodes
-
-}  // namespace
 
 fs::path default_code_cache() {
   if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != '\0') {

@@ -7,6 +7,7 @@
 #include "higgs/base/json.h"
 #include "higgs/base/log.h"
 #include "higgs/data/clip_file.h"
+#include "higgs/data/expanded_length.h"
 #include "higgs/data/leaks.h"
 #include "higgs/data/manifest.h"
 #include "sample_reader.h"
@@ -14,23 +15,12 @@
 namespace higgs {
 namespace {
 
-// Positions after expansion: a placeholder becomes the frames of its codes with BOS, EOS and the delay's
-// tail, or its features, or both.
-std::int64_t expanded_length(const EncodedSample& sample, const SpecialIds& ids) {
-  std::int64_t length = static_cast<std::int64_t>(sample.input_ids.size());
-  std::size_t clip = 0;
-  for (const std::int64_t id : sample.input_ids) {
-    if (id != ids.audio_in && id != ids.audio_out) continue;
-    --length;
-    if (id == ids.audio_out || ids.encode_audio_in) {
-      length += sample.codes[clip].num_frames + ids.num_codebooks + 1;  // T + 2 + (C - 1)
-    }
-    if (id == ids.audio_in && ids.whisper) {
-      length += heard_length(sample.heard[clip].num_samples, *ids.whisper);
-    }
-    ++clip;
+std::int64_t length_of(const EncodedSample& sample, const SpecialIds& ids) {
+  std::vector<ClipLength> clips;
+  for (std::size_t i = 0; i < sample.codes.size(); ++i) {
+    clips.push_back({sample.codes[i].num_frames, sample.heard[i].num_samples});
   }
-  return length;
+  return expanded_length(sample.input_ids, clips, ids);
 }
 
 // Gathers what generation wants to know of the training data.
@@ -128,7 +118,7 @@ Dataset Dataset::load(const fs::path& path, const Tokenizer& tokenizer, CodeStor
     // Clips are encoded on this thread, so that codes are those of `encode`, to the bit.
     const EncodedSample sample =
         line.sample ? *line.sample : encode_sample(line.tokens, store, ids, reader.clips(), line.where);
-    const std::int64_t length = expanded_length(sample, ids);
+    const std::int64_t length = length_of(sample, ids);
     if (is_too_long(length, options, line.where)) return false;
     statistics.add(line, sample, ids);
     if (file == nullptr) {

@@ -90,11 +90,13 @@ TEST_F(Clips, InTheWorkingDirectoryAreFoundToo) {
 
 TEST_F(Clips, WhatIsNoFileIsNamed) {
   ASSERT_EQ(::mkfifo((set / "pipe.wav").c_str(), 0600), 0);  // opening it would wait for ever
+  fs::create_symlink("loop.wav", set / "loop.wav");
   for (const bool confined : {false, true}) {
     EXPECT_THAT(error("clips", confined), HasSubstr("is no file of sound"));
     EXPECT_THAT(error("pipe.wav", confined), HasSubstr("is no file of sound"));
     EXPECT_THAT(error("file:///etc/passwd", confined), HasSubstr("not a local file"));
-    EXPECT_THAT(error("none.wav", confined), HasSubstr("no such clip"));
+    EXPECT_EQ(error("none.wav", confined), "m.jsonl:7: " + (set / "none.wav").string() + ": no such clip");
+    EXPECT_THAT(error("loop.wav", confined), HasSubstr("no such clip (Too many levels of symbolic links)"));
     EXPECT_THAT(error(std::string(5000, 'x'), confined), HasSubstr("no such clip"));
     EXPECT_THAT(error(std::string("clips/a.wav\0.flac", 17), confined), HasSubstr("no such clip"));
   }

@@ -15,6 +15,9 @@
 
 namespace higgs {
 
+// Longest clip that is encoded: the released codec takes some 12 MB a second meanwhile.
+inline constexpr double kMaxEncodedSeconds = 600.0;
+
 class CodeStore {
  public:
   // Opens the codec when the first clip needs it; returning null means there is none.
