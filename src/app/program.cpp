@@ -16,9 +16,10 @@ struct Entry {
   int (*run)(const std::vector<std::string>&);
   const char* summary;
 };
-constexpr std::array<Entry, 8> kCommands = {{
+constexpr std::array<Entry, 9> kCommands = {{
     {"train", train_command, "trains a LoRA adapter on a JSONL ChatML manifest"},
     {"prepare", prepare_command, "makes manifests of a folder of recordings and their texts"},
+    {"check", check_command, "says what is wrong with a manifest and its clips"},
     {"generate", generate_command, "speaks text, with the base or with base and adapter"},
     {"encode", encode_command, "fills the code cache for a manifest's clips"},
     {"evaluate", evaluate_command, "held-out losses and accuracies, of the base or of base and adapter"},

@@ -1,5 +1,5 @@
 // `--help` of every command is what was agreed on; a change shows in the committed texts. To accept one:
-//   for c in train prepare generate encode evaluate merge plan inspect; do
+//   for c in train prepare check generate encode evaluate merge plan inspect; do
 //     build/higgs_train $c --help > tests/golden/help/$c.txt
 //   done; build/higgs_train --help > tests/golden/help/overview.txt
 #include <sstream>

@@ -8,6 +8,7 @@ namespace higgs {
 
 int train_command(const std::vector<std::string>& arguments);
 int prepare_command(const std::vector<std::string>& arguments);
+int check_command(const std::vector<std::string>& arguments);
 int generate_command(const std::vector<std::string>& arguments);
 int encode_command(const std::vector<std::string>& arguments);
 int evaluate_command(const std::vector<std::string>& arguments);
