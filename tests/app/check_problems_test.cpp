@@ -128,6 +128,10 @@ TEST_F(CheckProblems, References) {
   sound.seconds = 2.0;
   expect_problems(cloning(wav("r.wav", sound)), 0,
                   {"warning: r.wav: a reference of 2.20 s; 3 to 15 s are followed best"});
+  sound.seconds = 15.0;
+  expect_problems(cloning(wav("r.wav", sound)), 0,
+                  {"warning: r.wav: a reference of 15.20 s; 3 to 15 s",
+                   "warning: 2.1 characters a second (Latin, 31 in 15.0 s)"});
   expect_problems(cloning(wav("r.wav", {})), 2,
                   {"error: r.wav: the reference is the very clip that is to be said"});
 }
