@@ -39,17 +39,23 @@ at::ScalarType dtype_for(const std::string& name, at::Device device) {
 
 }  // namespace
 
-void BaseOptions::describe(FlagTable& table) {
-  table
-      .add("base_ckpt", base_ckpt, "base checkpoint: a folder, or a Hugging Face id found in the local cache")
-      .require();
+void BaseOptions::describe_clips(FlagTable& table) {
+  table.add("confine_paths", confine_paths,
+            "refuse clips outside the manifest's folder: absolute paths, \"..\", links that lead out");
   table.add("audio_tokenizer", audio_tokenizer,
             "codec folder or id; default: beside the base, or as the base names it");
-  table.add("cache_dir", cache_dir, "where codes of clips are kept; default: ~/.cache/higgs_train/codes");
   table
       .add("codec_rule", codec_rule,
            "zeros around clips whose frame counts differ: as the codec's layout, or one of the two")
       .choose({"auto", "boson", "hf"});
+}
+
+void BaseOptions::describe(FlagTable& table) {
+  table
+      .add("base_ckpt", base_ckpt, "base checkpoint: a folder, or a Hugging Face id found in the local cache")
+      .require();
+  describe_clips(table);
+  table.add("cache_dir", cache_dir, "where codes of clips are kept; default: ~/.cache/higgs_train/codes");
   table.add("dtype", dtype, "of the base and its activations; auto: bf16 on a GPU, fp32 on the CPU")
       .choose({"auto", "bf16", "fp32"});
   table
@@ -59,8 +65,6 @@ void BaseOptions::describe(FlagTable& table) {
            "cost in accuracy")
       .choose({"auto", "nf4"});
   table.add("device", device, "auto takes a GPU when there is one").choose({"auto", "cpu", "cuda"});
-  table.add("confine_paths", confine_paths,
-            "refuse clips outside the manifest's folder: absolute paths, \"..\", links that lead out");
 }
 
 fs::path find_codec(const std::string& flag, const fs::path& base) {

@@ -33,12 +33,9 @@ struct CheckCommandOptions {
     FlagTable t;
     t.add("base_ckpt", base.base_ckpt,
           "base checkpoint: adds tokens, special tokens and what training on it would refuse");
-    t.add("audio_tokenizer", base.audio_tokenizer,
-          "codec folder or id; default: beside the base, or as the base names it");
+    base.describe_clips(t);
     t.add("max_tokens", max_tokens, "longest sample, audio frames included, as train's").range(16);
     t.add("num_workers", num_workers, "threads that read clips; 0: one for each CPU").range(0, 1024);
-    t.add("confine_paths", base.confine_paths,
-          "refuse clips outside the manifest's folder: absolute paths, \"..\", links that lead out");
     t.add("json", json, "print one JSON object instead of lines");
     t.add("config", config, "TOML file with these settings; flags beat it");
     t.add("print_config", print_config, "print the settings as TOML and end");

@@ -273,7 +273,8 @@ void say_what_was_done(const Manifests& manifests, const Writer& writer, const F
   log::info(manifests.train.string() + ": " + std::to_string(count_lines(train)) + " samples");
   const std::string val_flag = val.empty() ? " --val_split 0" : " --val_manifest " + manifests.val.string();
   if (!val.empty()) log::info(manifests.val.string() + ": " + std::to_string(count_lines(val)) + " samples");
-  log::info("next: higgs_train train --train_manifest " + manifests.train.string() + val_flag +
+  log::info("next: higgs_train check " + manifests.train.string());
+  log::info("then: higgs_train train --train_manifest " + manifests.train.string() + val_flag +
             " --base_ckpt bosonai/higgs-audio-v2-generation-3B-base --output_dir OUT");
 }
 

@@ -51,7 +51,7 @@ TEST_F(Prepare, PairsBecomeManifestsThatTheTrainerReads) {
   EXPECT_EQ(result.out, "");
   for (const char* said :
        {"read as layout 'pairs'", "20 clips, 1:19 of sound, 2 speakers; 3-5 s: 20", "train.jsonl: 18 samples",
-        "val.jsonl: 2 samples", "next: higgs_train train --train_manifest "}) {
+        "val.jsonl: 2 samples", "next: higgs_train check ", "then: higgs_train train --train_manifest "}) {
     EXPECT_NE(result.err.find(said), std::string::npos) << said << " is missing in " << result.err;
   }
   const auto train = samples("train.jsonl"), val = samples("val.jsonl");

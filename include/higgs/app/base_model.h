@@ -18,8 +18,10 @@ struct BaseOptions {
   std::string base_dtype = "auto";
   bool confine_paths = false;  // a manifest names clips in its own folder only
 
-  // Adds the flags these options have in every command.
+  // Adds the flags these options have in every command that computes with the base.
   void describe(FlagTable& table);
+  // Of those, the ones that say how clips are read and what length they have.
+  void describe_clips(FlagTable& table);
 };
 
 class BaseModel {
