@@ -1,5 +1,4 @@
-#include "higgs/model/generate.h"
-
+// `generate`: text to WAV files.
 #include <cstdio>
 #include <optional>
 #include <sstream>
@@ -8,9 +7,9 @@
 #include "higgs/app/command_line.h"
 #include "higgs/app/commands.h"
 #include "higgs/app/prompt_file.h"
+#include "higgs/app/speech.h"
 #include "higgs/audio/waveform.h"
 #include "higgs/base/error.h"
-#include "higgs/base/json.h"
 #include "higgs/base/log.h"
 #include "higgs/data/manifest.h"
 #include "higgs/data/prompt.h"
@@ -43,20 +42,7 @@ struct GenerateOptions {
     t.add("scene", scene,
           "scene in the system turn; '' leaves it out; default: as the adapter was trained, else this")
         .follow_checkpoint();
-    t.add("greedy", sampling.greedy, "always the most likely code");
-    t.add("temperature", sampling.temperature, "of sampling; default: the base's generation_config.json")
-        .range(1e-3, 100)
-        .follow_checkpoint();
-    t.add("top_k", sampling.top_k, "sample among so many codes; 0: all").range(0).follow_checkpoint();
-    t.add("top_p", sampling.top_p, "sample among the likeliest codes of this share")
-        .range(1e-6, 1.0)
-        .follow_checkpoint();
-    t.add("ras_window", sampling.ras_window, "frames that repetition-aware sampling looks back on; 0: off")
-        .range(0)
-        .follow_checkpoint();
-    t.add("ras_repeats", sampling.ras_repeats, "hits in them that have a code drawn again")
-        .range(1)
-        .follow_checkpoint();
+    describe_sampling(t, sampling);
     t.add("seed", seed, "of sampling").range(0);
     t.add("max_seconds", max_seconds, "stop there at the latest; 0: 4 times the usual length, at least 10 s")
         .range(0.0);
@@ -74,28 +60,6 @@ struct Prompt {
   std::size_t text_tokens = 0;
 };
 
-// The base's own sampling settings, where no flag was given.
-void apply_generation_config(const fs::path& base, const FlagTable& table, SamplingOptions& sampling) {
-  const fs::path path = base / "generation_config.json";
-  if (!fs::exists(path)) return;
-  const Json document = read_json_file(path);
-  const JsonObject fields(document, path.string());
-  const auto take = [&](const char* flag, const char* key, auto& setting) {
-    if (table.was_given(flag) || !fields.has(key)) return;
-    if constexpr (std::is_same_v<decltype(setting), double&>) {
-      setting = fields.number(key);
-    } else {
-      setting = fields.integer(key);
-    }
-    table.check_value(flag, static_cast<double>(setting), path.string() + ": key '" + key + "'");
-  };
-  take("temperature", "temperature", sampling.temperature);
-  take("top_k", "top_k", sampling.top_k);
-  take("top_p", "top_p", sampling.top_p);
-  take("ras_window", "ras_win_len", sampling.ras_window);
-  take("ras_repeats", "ras_win_max_num_repeat", sampling.ras_repeats);
-}
-
 std::vector<std::string> texts_of(const GenerateOptions& options) {
   if (options.text_file.empty()) return {options.text};
   std::vector<std::string> texts;
@@ -108,13 +72,6 @@ std::vector<std::string> texts_of(const GenerateOptions& options) {
   return texts;
 }
 
-std::size_t count_text_tokens(const ChatMLSample& chat, const Tokenizer& tokenizer) {
-  if (chat.messages.empty()) return 0;
-  std::size_t count = 0;
-  for (const Content& content : chat.messages.back().contents) count += tokenizer.encode(content.text).size();
-  return count;
-}
-
 std::vector<Prompt> make_prompts(const GenerateOptions& options, const std::string& system,
                                  const Tokenizer& tokenizer) {
   std::vector<Prompt> prompts;
@@ -122,7 +79,7 @@ std::vector<Prompt> make_prompts(const GenerateOptions& options, const std::stri
     for (Manifest manifest(options.manifest, options.base.confine_paths); manifest.next();) {
       const std::string where = manifest.where();
       const ChatMLSample chat = prompt_of_sample(parse_chatml(manifest.line(), where), where);
-      prompts.push_back({chat, manifest.clips(), where, count_text_tokens(chat, tokenizer)});
+      prompts.push_back({chat, manifest.clips(), where, num_text_tokens(chat, tokenizer)});
     }
     return prompts;
   }
@@ -134,7 +91,7 @@ std::vector<Prompt> make_prompts(const GenerateOptions& options, const std::stri
   }
   for (const std::string& text : texts_of(options)) {
     const ChatMLSample chat = generation_prompt(system, text, reference);
-    prompts.push_back({chat, fs::path(), "prompt", count_text_tokens(chat, tokenizer)});
+    prompts.push_back({chat, fs::path(), "prompt", num_text_tokens(chat, tokenizer)});
   }
   return prompts;
 }
@@ -146,33 +103,22 @@ fs::path numbered(const fs::path& path, std::size_t index, std::size_t count) {
   return path.parent_path() / (path.stem().string() + number + path.extension().string());
 }
 
-// 4 times the training set's seconds per text token, else a second per five tokens; at least 10 s.
-std::int64_t frame_limit(const GenerateOptions& options, const Prompt& prompt,
-                         const std::optional<PromptFile>& trained) {
-  double seconds = options.max_seconds;
-  if (seconds <= 0.0) {
-    const double per_token =
-        trained && trained->seconds_per_text_token > 0.0 ? trained->seconds_per_text_token : 0.2;
-    seconds = std::max(10.0, 4.0 * per_token * static_cast<double>(prompt.text_tokens));
-  }
+std::int64_t max_frames(const GenerateOptions& options, const Prompt& prompt,
+                        const std::optional<PromptFile>& trained) {
+  if (options.max_seconds <= 0.0)
+    return usual_frame_limit(prompt.text_tokens, trained ? trained->seconds_per_text_token : 0.0);
   constexpr double kMost = 86400.0;  // a day
-  return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::min(seconds, kMost) * kFramesPerSecond));
+  return std::max<std::int64_t>(
+      1, static_cast<std::int64_t>(std::min(options.max_seconds, kMost) * kFramesPerSecond));
 }
 
-void speak(BaseModel& base, const AudioTokenizer& codec, const Prompt& prompt, const GenerateOptions& options,
-           std::int64_t max_frames, const fs::path& wav, const fs::path& codes_file) {
-  EncodedSample sample = encode_sample(tokenize_prompt(prompt.chat, base.tokenizer(), prompt.where),
-                                       base.codes(), base.ids(), prompt.folder, prompt.where);
-  sample.label_ids.reset();
-  const GeneratedClip clip = generate(base.model(), sample, base.ids(), options.sampling, max_frames);
-  if (clip.codes.num_frames == 0)
-    throw RunError(prompt.where + ": the model said nothing (no frame before its EOS)");
-  write_wav(wav, {codec.decode(clip.codes), codec.sample_rate()});
-  if (!codes_file.empty()) write_codes(codes_file, clip.codes);
+void write_spoken(const SpokenClip& clip, const fs::path& wav, const fs::path& codes_file) {
+  write_wav(wav, clip.sound);
+  if (!codes_file.empty()) write_codes(codes_file, clip.generated.codes);
   char seconds[32];
-  std::snprintf(seconds, sizeof seconds, "%.2f",
-                static_cast<double>(clip.codes.num_frames) / kFramesPerSecond);
-  log::info(wav.string() + ": " + seconds + " s, " + (clip.stopped ? "stopped by itself" : "did not stop"));
+  std::snprintf(seconds, sizeof seconds, "%.2f", clip.seconds());
+  log::info(wav.string() + ": " + seconds + " s, " +
+            (clip.generated.stopped ? "stopped by itself" : "did not stop"));
 }
 
 int generate_all(GenerateOptions& options, const FlagTable& table) {
@@ -184,7 +130,7 @@ int generate_all(GenerateOptions& options, const FlagTable& table) {
   check_output_file(options.out, "--out");
   if (!options.out_codes.empty()) check_output_file(options.out_codes, "--out_codes");
   BaseModel base(options.base);
-  apply_generation_config(base.folder(), table, options.sampling);
+  take_base_sampling(base.folder(), table, options.sampling);
 
   std::optional<Adapter> adapter;
   if (!options.adapter.empty()) adapter.emplace(base.model(), fs::path(options.adapter));
@@ -196,13 +142,15 @@ int generate_all(GenerateOptions& options, const FlagTable& table) {
       make_prompts(options, as_trained ? trained->system_text : system_text(options.scene), base.tokenizer());
   make_folder_for(options.out);
   if (!options.out_codes.empty()) make_folder_for(options.out_codes);
-  const AudioTokenizer& codec = base.codes().codec();
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     options.sampling.seed = mix_key(static_cast<std::uint64_t>(options.seed), i);
     const fs::path codes =
         options.out_codes.empty() ? fs::path() : numbered(options.out_codes, i, prompts.size());
-    speak(base, codec, prompts[i], options, frame_limit(options, prompts[i], trained),
-          numbered(options.out, i, prompts.size()), codes);
+    const SpokenClip clip = speak(base, prompts[i].chat, prompts[i].folder, prompts[i].where,
+                                  options.sampling, max_frames(options, prompts[i], trained));
+    if (clip.generated.codes.num_frames == 0)
+      throw RunError(prompts[i].where + ": the model said nothing (no frame before its EOS)");
+    write_spoken(clip, numbered(options.out, i, prompts.size()), codes);
   }
   return 0;
 }
