@@ -9,18 +9,13 @@
 #include <cstdlib>
 
 #include "higgs/base/error.h"
+#include "higgs/base/format.h"
 #include "higgs/base/log.h"
 
 namespace higgs {
 namespace {
 
 constexpr std::size_t kBarWidth = 40;  // columns
-
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%g", value);
-  return text;
-}
 
 // Eighths of a column in blocks, whole columns otherwise; what isn't nothing shows.
 std::string bar(std::size_t count, std::size_t most, bool blocks) {
@@ -35,9 +30,9 @@ std::string bar(std::size_t count, std::size_t most, bool blocks) {
 
 std::string band_name(const Histogram& histogram, std::size_t band) {
   const std::vector<double>& edges = histogram.edges();
-  if (band == 0) return "under " + number(edges.front());
-  if (band == edges.size()) return number(edges.back()) + " on";
-  return number(edges[band - 1]) + " - " + number(edges[band]);
+  if (band == 0) return "under " + formatted("%g", edges.front());
+  if (band == edges.size()) return formatted("%g", edges.back()) + " on";
+  return formatted("%g", edges[band - 1]) + " - " + formatted("%g", edges[band]);
 }
 
 // A row for each band from the first that holds something to the last.

@@ -1,7 +1,6 @@
 // `generate`: text to WAV files.
 #include <cstdio>
 #include <optional>
-#include <sstream>
 
 #include "higgs/app/base_model.h"
 #include "higgs/app/command_line.h"
@@ -62,14 +61,7 @@ struct Prompt {
 
 std::vector<std::string> texts_of(const GenerateOptions& options) {
   if (options.text_file.empty()) return {options.text};
-  std::vector<std::string> texts;
-  std::istringstream lines(read_file_or_pipe(options.text_file));
-  for (std::string line; std::getline(lines, line);) {
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (!line.empty()) texts.push_back(line);
-  }
-  if (texts.empty()) throw UserError("--text_file " + options.text_file + ": holds no text");
-  return texts;
+  return read_texts(options.text_file, "--text_file");
 }
 
 std::vector<Prompt> make_prompts(const GenerateOptions& options, const std::string& system,

@@ -13,7 +13,7 @@ namespace higgs {
 namespace {
 
 const std::set<std::string> kOfARun = {"checkpoints", "adapter", "metrics.jsonl", "report.html",
-                                       "config.toml", "skipped", "tensorboard"};
+                                       "config.toml", "skipped", "tensorboard",   "samples"};
 
 bool is_of_a_run(const std::string& name) {
   return kOfARun.count(name) != 0 || name == "probe";  // make_writable_folder's

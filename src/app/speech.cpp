@@ -1,7 +1,9 @@
 #include "higgs/app/speech.h"
 
 #include <algorithm>
+#include <sstream>
 
+#include "higgs/base/error.h"
 #include "higgs/base/json.h"
 #include "higgs/data/prompt.h"
 
@@ -60,13 +62,30 @@ std::int64_t usual_frame_limit(std::size_t num_text_tokens, double seconds_per_t
   return static_cast<std::int64_t>(seconds * kFramesPerSecond);
 }
 
-SpokenClip speak(BaseModel& base, const ChatMLSample& prompt, const ClipFolder& folder,
-                 const std::string& where, const SamplingOptions& sampling, std::int64_t max_frames) {
+std::vector<std::string> read_texts(const fs::path& path, const std::string& flag) {
+  std::vector<std::string> texts;
+  std::istringstream lines(read_file_or_pipe(path));
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (!line.empty()) texts.push_back(line);
+  }
+  if (texts.empty()) throw UserError(flag + " " + path.string() + ": holds no text");
+  return texts;
+}
+
+GeneratedClip speak_codes(BaseModel& base, const ChatMLSample& prompt, const ClipFolder& folder,
+                          const std::string& where, const SamplingOptions& sampling,
+                          std::int64_t max_frames) {
   EncodedSample sample = encode_sample(tokenize_prompt(prompt, base.tokenizer(), where), base.codes(),
                                        base.ids(), folder, where);
   sample.label_ids.reset();
+  return generate(base.model(), sample, base.ids(), sampling, max_frames);
+}
+
+SpokenClip speak(BaseModel& base, const ChatMLSample& prompt, const ClipFolder& folder,
+                 const std::string& where, const SamplingOptions& sampling, std::int64_t max_frames) {
   SpokenClip clip;
-  clip.generated = generate(base.model(), sample, base.ids(), sampling, max_frames);
+  clip.generated = speak_codes(base, prompt, folder, where, sampling, max_frames);
   if (clip.generated.codes.num_frames == 0) return clip;
   const AudioTokenizer& codec = base.codes().codec();
   clip.sound = {codec.decode(clip.generated.codes), codec.sample_rate()};

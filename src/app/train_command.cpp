@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <optional>
 
+#include "auditions.h"
 #include "higgs/app/command_line.h"
 #include "higgs/app/commands.h"
 #include "higgs/app/prompt_file.h"
@@ -130,6 +131,8 @@ int train(TrainOptions& options, const FlagTable& table, Collective& ranks) {
     log::info("resuming from " + folder.resume_from().string());
   }
   if (ranks.world_size() > 1) log::info(balance_text(trainer.planner(), trainer.step()));
+  Auditions auditions(base, options, data, run_log, ranks);
+  trainer.at_validation([&](std::int64_t step) { auditions.speak_all(step); });
   // Nothing is written there before all ranks have read their data.
   ranks.barrier();
   if (ranks.rank() == 0) folder.take(trainer.step(), table.to_toml());

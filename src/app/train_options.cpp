@@ -54,6 +54,10 @@ FlagTable TrainOptions::table() {
         "steps between lines in a log; a terminal shows each step in one live line")
       .range(1);
   t.add("val_steps", trainer.val_steps, "steps between validations; 0: at start and end").range(0);
+  t.add("auditions", auditions,
+        "held-out prompts that are spoken at each validation, for report.html and TensorBoard; 0: none")
+      .range(0, 64);
+  t.add("audition_texts", audition_texts, "file with one text a line, spoken then as well");
   t.add("save_steps", trainer.save_steps,
         "steps between checkpoints; 0: as save_minutes says, and at the end")
       .range(0);

@@ -1,12 +1,11 @@
 // The parts of SampleChecker::check(): each looks at one side of a sample and adds what it finds.
 #pragma once
 
+#include "higgs/base/format.h"
 #include "higgs/data/sample_check.h"
 
 namespace higgs {
 
-// "%.1f dB" with its number.
-std::string formatted(const char* format, double value);
 std::string seconds_text(double value);
 
 void add_warning(CheckedSample& out, const char* kind, std::string message);

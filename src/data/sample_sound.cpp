@@ -1,16 +1,9 @@
 // What the measures of a sample's clips mean, and its references.
 #include <algorithm>
-#include <cstdio>
 
 #include "sample_problems.h"
 
 namespace higgs {
-
-std::string formatted(const char* format, double value) {
-  char text[48];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
-}
 
 std::string seconds_text(double value) {
   return formatted("%.2f s", value);

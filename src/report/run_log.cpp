@@ -1,10 +1,10 @@
 #include "higgs/report/run_log.h"
 
-#include <cstdio>
 #include <sstream>
 #include <utility>
 
 #include "higgs/base/error.h"
+#include "higgs/base/format.h"
 #include "higgs/base/json.h"
 #include "higgs/base/log.h"
 #include "higgs/data/manifest_lines.h"
@@ -14,15 +14,9 @@
 namespace higgs {
 namespace {
 
-std::string number(const char* format, double value) {
-  char text[48];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
-}
-
 std::string codebook_text(const LossValues& loss) {
   std::string text;
-  for (const double value : loss.codebooks) text += (text.empty() ? "" : " ") + number("%.2f", value);
+  for (const double value : loss.codebooks) text += (text.empty() ? "" : " ") + formatted("%.2f", value);
   return "[" + text + "]";
 }
 
@@ -30,8 +24,8 @@ std::string codebook_text(const LossValues& loss) {
 std::string live_text(const StepMetrics& m, std::int64_t total_steps, const std::string& losses,
                       const std::string& left) {
   return "step " + std::to_string(m.step) + "/" + std::to_string(total_steps) + "  epoch " +
-         number("%.1f", m.epoch) + "  " + losses + "  " + log::short_number(m.tokens_per_second) +
-         " tok/s  ETA " + left + "  " + number("%.1f GB", static_cast<double>(m.memory_bytes) / 1e9);
+         formatted("%.1f", m.epoch) + "  " + losses + "  " + log::short_number(m.tokens_per_second) +
+         " tok/s  ETA " + left + "  " + formatted("%.1f GB", static_cast<double>(m.memory_bytes) / 1e9);
 }
 
 }  // namespace
@@ -61,10 +55,11 @@ void RunLog::on_start(const TrainStart& start) {
       if (!entry.is_object()) continue;
       const std::int64_t step = entry.value("step", std::int64_t{-1});
       const bool at_first = step == start.first_step;
-      const bool again = at_first && !start.evaluated && entry.value("kind", "") == "eval";
+      const bool again = at_first && !start.evaluated && entry.value("kind", "") != "train";
       validates_again |= again;
       if (step > start.first_step || again) continue;
       kept += line + "\n";
+      has_recordings_ |= entry.value("kind", "") == "reference";
       if (at_first) at_start.push_back(entry);
     }
   }
@@ -103,8 +98,8 @@ void RunLog::before_commit() {
 void RunLog::on_left_out(const StepMetrics& m, const std::vector<std::string>& lines,
                          const Adapter& adapter) {
   constexpr int kMostWritten = 5;
-  std::string text = "step " + std::to_string(m.step) + ": loss " + number("%.4f", m.loss.total) +
-                     ", gradient norm " + number("%.4g", m.grad_norm) + ": " + verdict_text(m.verdict) +
+  std::string text = "step " + std::to_string(m.step) + ": loss " + formatted("%.4f", m.loss.total) +
+                     ", gradient norm " + formatted("%.4g", m.grad_norm) + ": " + verdict_text(m.verdict) +
                      "; the adapter stays as it is";
   if (num_written_ < kMostWritten) {
     const fs::path folder = output_dir_ / "skipped" / checkpoint_name(m.step);
@@ -134,28 +129,55 @@ void RunLog::say_step(const StepMetrics& m, std::int64_t total_steps) {
   const double per_step = (m.seconds - seconds_before_) / static_cast<double>(m.step - first_step_);
   const std::string left = log::duration_text(per_step * static_cast<double>(total_steps - m.step));
   const bool due = m.step % log_steps_ == 0 || m.step == first_step_ + 1;
-  const std::string parts = "text " + number("%.2f", m.loss.text) + " audio " + number("%.2f", m.loss.audio);
-  const std::string whole = "loss " + number("%.2f", m.loss.total) + " (" + parts + ")";
+  const std::string parts =
+      "text " + formatted("%.2f", m.loss.text) + " audio " + formatted("%.2f", m.loss.audio);
+  const std::string whole = "loss " + formatted("%.2f", m.loss.total) + " (" + parts + ")";
   const bool shown =
       line_.show(live_text(m, total_steps, whole, left), live_text(m, total_steps, parts, left));
   if (m.step != total_steps && (shown || !due)) return;  // what the end was stays to be read
-  log::info("step " + std::to_string(m.step) + "/" + std::to_string(total_steps) + " epoch " +
-            number("%.2f", m.epoch) + " loss " + number("%.4f", m.loss.total) + " text " +
-            number("%.4f", m.loss.text) + " audio " + number("%.4f", m.loss.audio) + " " +
-            codebook_text(m.loss) + " lr " + number("%.2e", m.learning_rate) + " grad " +
-            number("%.3f", m.grad_norm) + " " + number("%.0f", m.tokens_per_second) + " tokens/s wait " +
-            number("%.1f", 100.0 * waits_ / num_steps_) + " %" +
-            (num_ranks_ > 1 ? " imbalance " + number("%.1f", 100.0 * imbalances_ / num_steps_) + " %" : "") +
-            " ETA " + left);
+  log::info(
+      "step " + std::to_string(m.step) + "/" + std::to_string(total_steps) + " epoch " +
+      formatted("%.2f", m.epoch) + " loss " + formatted("%.4f", m.loss.total) + " text " +
+      formatted("%.4f", m.loss.text) + " audio " + formatted("%.4f", m.loss.audio) + " " +
+      codebook_text(m.loss) + " lr " + formatted("%.2e", m.learning_rate) + " grad " +
+      formatted("%.3f", m.grad_norm) + " " + formatted("%.0f", m.tokens_per_second) + " tokens/s wait " +
+      formatted("%.1f", 100.0 * waits_ / num_steps_) + " %" +
+      (num_ranks_ > 1 ? " imbalance " + formatted("%.1f", 100.0 * imbalances_ / num_steps_) + " %" : "") +
+      " ETA " + left);
   waits_ = imbalances_ = 0.0;
   num_steps_ = 0;
 }
 
 void RunLog::on_eval(const EvalMetrics& m) {
   append(metrics_object(m));
-  log::info("validation at step " + std::to_string(m.step) + ": loss " + number("%.4f", m.loss.total) +
-            " text " + number("%.4f", m.loss.text) + " audio " + number("%.4f", m.loss.audio) + " " +
+  log::info("validation at step " + std::to_string(m.step) + ": loss " + formatted("%.4f", m.loss.total) +
+            " text " + formatted("%.4f", m.loss.text) + " audio " + formatted("%.4f", m.loss.audio) + " " +
             codebook_text(m.loss));
+}
+
+void RunLog::keep_sound(const std::string& file, const std::string& tag, std::int64_t step,
+                        const Waveform& sound) {
+  if (sound.samples.empty()) return;
+  try {
+    const fs::path path = output_dir_ / file;
+    fs::create_directories(path.parent_path());
+    write_file_atomically(path, ogg_bytes(sound.samples, sound.sample_rate, path.string()));
+    events_.add_audio(tag, step, sound.samples, sound.sample_rate);
+  } catch (const std::exception& error) {  // of the disk: sounds are no reason to end a run
+    log::warn_once(std::string("an audition could not be kept: ") + error.what());
+  }
+}
+
+void RunLog::on_reference(const AuditionReference& reference) {
+  keep_sound(sound_file_of(reference), "audition/" + std::to_string(reference.prompt) + "/recording", 0,
+             reference.sound);
+  append(metrics_object(reference));
+  has_recordings_ = true;
+}
+
+void RunLog::on_audition(const AuditionClip& clip) {
+  keep_sound(sound_file_of(clip), "audition/" + std::to_string(clip.prompt), clip.step, clip.sound);
+  append(metrics_object(clip));
 }
 
 void RunLog::on_checkpoint(std::int64_t step, const fs::path& folder) {
@@ -169,7 +191,7 @@ void RunLog::write_report() const {
   } catch (const UserError& error) {
     throw RunError(error.what());  // the run's own file: that it is gone is no mistake in what it was given
   }
-  write_file_atomically(output_dir_ / "report.html", html_report(metrics));
+  write_file_atomically(output_dir_ / "report.html", html_report(metrics, output_dir_));
 }
 
 }  // namespace higgs

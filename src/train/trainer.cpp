@@ -189,12 +189,21 @@ void Trainer::self_test() {
 }
 
 bool Trainer::validate() {
-  if (validation_ == nullptr) return false;
+  const bool better = validation_ != nullptr && validate_on_held_out();
+  evaluated_step_ = step_;
+  if (at_validation_ && !failure_) {
+    const double begin = now_seconds();
+    at_validation_(step_);
+    start_seconds_ += now_seconds() - begin;  // not a time of training
+  }
+  return better;
+}
+
+bool Trainer::validate_on_held_out() {
   ranks_.at(step_, "validation");
   const EvalMetrics metrics = evaluate();
   observer_.on_eval(metrics);
   if (const auto alarm = leak_alarm_.on_held_out(step_, metrics.loss)) fail(*alarm);
-  evaluated_step_ = step_;
   // Where no audio is to be learnt, the text decides.
   validation_loss_ = metrics.loss.audio > 0.0 ? metrics.loss.audio : metrics.loss.total;
   const bool better = validation_loss_ < best_validation_;

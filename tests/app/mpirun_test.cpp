@@ -26,7 +26,9 @@ class MpirunTest : public TrainTest {
                                      "--lr",
                                      "1e-3",
                                      "--lora_dropout",
-                                     "0.1"};
+                                     "0.1",
+                                     "--auditions",
+                                     "0"};
   }
 
   ProcessResult mpirun(int ranks, const Arguments& arguments) const {

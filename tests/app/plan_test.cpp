@@ -34,7 +34,7 @@ class PlanTest : public AppTest {
     const ProcessResult result = run_process(
         Arguments{program(), "train"} + demo_base() +
             Arguments{"--train_manifest", manifest, "--output_dir", output, "--val_split", "0", "--max_steps",
-                      "1", "--self_test", "off", "--batch_size", name, "--dtype", dtype} +
+                      "1", "--self_test", "off", "--auditions", "0", "--batch_size", name, "--dtype", dtype} +
             more,
         variables);
     EXPECT_EQ(result.exit_code, 0) << result.err;

@@ -25,7 +25,8 @@ class RankFailureTest : public AppTest {
                                    "--max_steps",      "1000",
                                    "--save_steps",     "2",
                                    "--lora_r",         "64",
-                                   "--comm_timeout",   "60"} +
+                                   "--comm_timeout",   "60",
+                                   "--auditions",      "0"} +
            more;
   }
   MpiJob start(const Arguments& more = {}) const {

@@ -65,6 +65,8 @@ class NotFiniteRun : public TrainTest {
                      "off",
                      "--grad_accum",
                      "1",
+                     "--auditions",
+                     "0",
                      "--seed",
                      "2"} +
            more;

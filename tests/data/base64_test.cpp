@@ -19,6 +19,15 @@ TEST(Base64, DecodesTheStandardVectors) {
   EXPECT_EQ(decode_base64("+/+/", "m:1"), "\xFB\xFF\xBF");
 }
 
+TEST(Base64, EncodesTheStandardVectors) {
+  EXPECT_EQ(encode_base64(""), "");
+  EXPECT_EQ(encode_base64("f"), "Zg==");
+  EXPECT_EQ(encode_base64("fo"), "Zm8=");
+  EXPECT_EQ(encode_base64("foo"), "Zm9v");
+  EXPECT_EQ(encode_base64("foobar"), "Zm9vYmFy");
+  EXPECT_EQ(encode_base64("\xFB\xFF\xBF"), "+/+/");
+}
+
 TEST(Base64, RefusesWhatIsNotBase64NamingTheLine) {
   for (const char* text : {"Zg=", "Zg", "Z", "Zm9v!", "Zg==Zg==", "====", "Zm9v-_"}) {
     EXPECT_EQ(test::user_error([&] { decode_base64(text, "m.jsonl:7"); }).rfind("m.jsonl:7", 0), 0u) << text;

@@ -57,6 +57,8 @@ Arguments training(const TrainingPlan& plan, const fs::path& output, const Argum
                    std::to_string(plan.seed),
                    "--device",
                    "cpu",
+                   "--auditions",
+                   "0",
                    "--self_test",
                    "off"} +
          more;

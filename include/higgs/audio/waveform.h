@@ -56,7 +56,11 @@ std::vector<float> resample_sinc(std::span<const float> samples, int from_rate, 
 // The bytes of a 16-bit PCM WAV file; samples are clipped to [-1, 1]. RunError, beginning with `name`, for
 // what is too long or not a finite number.
 std::string wav_bytes(std::span<const float> samples, int sample_rate, const std::string& name);
-// The same as a file, written atomically.
+// Ogg Vorbis at the encoder's middle quality, some 6 kB a second of speech at 24 kHz; samples are clipped to
+// [-1, 1]. The bytes differ from call to call: the stream has a random serial number. RunError, beginning with
+// `name`, for what isn't a finite number or a rate that Vorbis doesn't know.
+std::string ogg_bytes(std::span<const float> samples, int sample_rate, const std::string& name);
+// The WAV as a file, written atomically.
 void write_wav(const fs::path& path, const Waveform& wave);
 
 }  // namespace higgs

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "higgs/base/live_line.h"
+#include "higgs/report/audition.h"
 #include "higgs/report/metrics_file.h"
 #include "higgs/report/metrics_line.h"
 #include "higgs/report/tensorboard.h"
@@ -28,12 +29,18 @@ class RunLog : public TrainObserver {
   void before_commit() override;
   void on_checkpoint(std::int64_t step, const fs::path& folder) override;
 
+  // Keep the sound in samples/ and for TensorBoard, and add a line to metrics.jsonl.
+  void on_reference(const AuditionReference& reference);
+  void on_audition(const AuditionClip& clip);
+  bool has_recordings() const { return has_recordings_; }
+
   // Draws report.html from metrics.jsonl. RunError, also when that is gone.
   void write_report() const;
 
  private:
   void append(const OrderedJson& metrics);
   void add_points(const OrderedJson& metrics);
+  void keep_sound(const std::string& file, const std::string& tag, std::int64_t step, const Waveform& sound);
   void say_step(const StepMetrics& metrics, std::int64_t total_steps);
   fs::path output_dir_;
   std::int64_t log_steps_;
@@ -47,6 +54,7 @@ class RunLog : public TrainObserver {
   MetricsFile metrics_;
   EventFile events_;
   bool warned_of_events_ = false;
+  bool has_recordings_ = false;  // in metrics.jsonl
   log::LiveLine line_;
 };
 

@@ -111,6 +111,9 @@ class Trainer {
   // Whether the last checkpoint that was due could be written (go_on_without_checkpoint).
   bool saved() const { return !saver_.failed(); }
 
+  // Called on every rank where a validation is due, also when there is nothing to validate on; after it.
+  void at_validation(std::function<void(std::int64_t step)> hook) { at_validation_ = std::move(hook); }
+
   EvalMetrics evaluate();
   // How samples are split over steps and ranks.
   StepPlanner& planner() { return *planner_; }
@@ -149,6 +152,7 @@ class Trainer {
   void check_replicas();
   // True when it is better than all before.
   bool validate();
+  bool validate_on_held_out();
   bool time_to_save() const;
   void save_checkpoint();
   void finish_saving();
@@ -171,6 +175,7 @@ class Trainer {
   LeakAlarm leak_alarm_;
   CheckpointSaver saver_;
   std::int64_t warmup_steps_ = 0;
+  std::function<void(std::int64_t step)> at_validation_;
   std::optional<StepPlanner> planner_;
   std::optional<BatchLoader> loader_;
   std::optional<Pending> pending_;
@@ -180,7 +185,7 @@ class Trainer {
   std::int64_t saved_step_ = 0;    // of the checkpoint that was begun last, or continued from
   double saved_at_ = 0.0;          // when: seconds on the steady clock
   std::int64_t evaluated_step_ = -1;
-  double validation_loss_ = 0.0;  // of evaluated_step_
+  double validation_loss_ = std::numeric_limits<double>::quiet_NaN();  // of evaluated_step_
   double best_validation_ = std::numeric_limits<double>::infinity();
   std::int64_t tokens_ = 0, tokens_before_ = 0;  // since the first step; at the start of this process
   double start_seconds_ = 0.0, seconds_before_ = 0.0;
