@@ -1,6 +1,10 @@
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <cstdio>
+#include <memory>
 #include <optional>
+#include <sstream>
 
 #include "auditions.h"
 #include "higgs/app/command_line.h"
@@ -33,12 +37,28 @@ bool use_text_loss(const HiggsModel& model, const FlagTable& table, const TrainO
   return false;
 }
 
+std::vector<GroupValue> parse_ranks(const std::string& text) {
+  std::vector<GroupValue> ranks = parse_group_values(text, "--rank_pattern");
+  for (const GroupValue& rank : ranks) {
+    if (rank.value != std::floor(rank.value) || rank.value > 4096.0)
+      throw UserError("--rank_pattern '" + text + "': a rank is a whole number from 0 to 4096");
+  }
+  return ranks;
+}
+
 // What the flags mean for the trainer.
 void complete_options(TrainOptions& options, const LaunchInfo& launch) {
   options.lora.seed = static_cast<std::uint64_t>(options.seed);
   options.trainer.seed = static_cast<std::uint64_t>(options.seed);
   options.trainer.objective.sum_codebooks = options.codebook_reduction == "sum";
   options.trainer.self_test = options.self_test == "on";
+  options.trainer.schedule = options.lr_schedule == "cosine"   ? Schedule::kCosine
+                             : options.lr_schedule == "linear" ? Schedule::kLinear
+                                                               : Schedule::kConstant;
+  options.trainer.rates = parse_group_values(options.lr_pattern, "--lr_pattern");
+  options.lora.ranks = parse_ranks(options.rank_pattern);
+  if (options.trainer.early_stopping > 0)
+    options.trainer.keep_best = std::max<std::int64_t>(options.trainer.keep_best, 1);
   options.trainer.go_on_without_checkpoint = options.on_save_error == "continue";
   options.trainer.stop_when_not_finite = options.on_nonfinite == "stop";
   options.trainer.checkpoints = fs::path(options.output_dir) / "checkpoints";
@@ -61,6 +81,49 @@ std::string balance_text(StepPlanner planner, std::int64_t first) {
                 "tokens over ranks: the busiest has %.1f %% more than the mean (dealt out in order: %.1f %%)",
                 100.0 * balanced / static_cast<double>(steps), 100.0 * in_order / static_cast<double>(steps));
   return text;
+}
+
+std::vector<double> parse_codebook_weights(const std::string& text, std::int64_t num_codebooks) {
+  std::vector<double> weights;
+  std::istringstream numbers(text);
+  double sum = 0.0;
+  for (std::string number; std::getline(numbers, number, ',');) {
+    const auto fail = [&] {
+      throw UserError("--codebook_weights '" + text + "': '" + number + "' is not a number from 0 on");
+    };
+    double weight = 0.0;
+    const char* end = number.data() + number.size();
+    const auto [rest, error] = std::from_chars(number.data(), end, weight);
+    if (error != std::errc() || rest != end || !(weight >= 0.0 && weight <= 1e6)) fail();
+    weights.push_back(weight);
+    sum += weight;
+  }
+  if (!weights.empty() && (static_cast<std::int64_t>(weights.size()) != num_codebooks || sum <= 0.0)) {
+    throw UserError("--codebook_weights '" + text + "': the base has " + std::to_string(num_codebooks) +
+                    " codebooks; give a number for each, not all of them 0");
+  }
+  return weights;
+}
+
+std::unique_ptr<Adapter> make_adapter(HiggsModel& model, const FlagTable& table,
+                                      const TrainOptions& options) {
+  if (options.init_adapter.empty()) return std::make_unique<Adapter>(model, options.lora);
+  for (const char* flag : {"lora_r", "lora_alpha", "use_rslora", "use_dora", "rank_pattern"}) {
+    if (table.was_given(flag))
+      throw UserError(std::string("--") + flag + " is as the adapter of --init_adapter has it; leave it out");
+  }
+  auto adapter = std::make_unique<Adapter>(model, fs::path(options.init_adapter));
+  adapter->continue_with(options.lora);
+  log::info("starting from the adapter " + options.init_adapter);
+  return adapter;
+}
+
+// A run that ended early has gone on past its best.
+void take_best(const fs::path& checkpoints, Adapter& adapter) {
+  const auto best = best_checkpoint(checkpoints);
+  if (!best) return;
+  adapter.load_values(*best / "adapter_model.safetensors");
+  log::info("best checkpoint, by validation loss (audio): " + best->string());
 }
 
 void write_result(const fs::path& output, const Adapter& adapter, const Dataset& training) {
@@ -110,14 +173,23 @@ int train(TrainOptions& options, const FlagTable& table, Collective& ranks) {
   if (!fs::is_directory(options.base.base_ckpt)) options.lora.base_name = options.base.base_ckpt;
   TrainingData data = load_training_data(base, options, ranks);
   check_same_everywhere(data, table, ranks);
+  if (options.trainer.early_stopping > 0 && !data.validation) {
+    throw UserError(
+        "--early_stopping needs held-out samples, and there are none; give --val_manifest, or a larger "
+        "--val_split");
+  }
+  options.trainer.objective.codebook_weights =
+      parse_codebook_weights(options.codebook_weights, base.ids().num_codebooks);
   ranks.at(0, "loading the model");
   HiggsModel& model = base.model();
   model.set_reference_path(options.reference_path);
   model.set_gradient_checkpointing(options.gradient_checkpointing);
   options.trainer.text_loss = use_text_loss(model, table, options);
-  Adapter adapter(model, options.lora);
-  log::info("adapter: rank " + std::to_string(options.lora.r) + " on " +
-            std::to_string(model.linears().size()) + " linear maps, " +
+  const std::unique_ptr<Adapter> owned = make_adapter(model, table, options);
+  Adapter& adapter = *owned;
+  log::info("adapter: rank " + std::to_string(adapter.config().r) +
+            (adapter.config().rank_pattern.empty() ? "" : " (by pattern)") + " on " +
+            std::to_string(adapter.num_modules()) + " linear maps, " +
             std::to_string(adapter.num_parameters()) + " parameters");
 
   RunLog run_log(output, options.trainer.log_steps, ranks.world_size(),
@@ -138,6 +210,7 @@ int train(TrainOptions& options, const FlagTable& table, Collective& ranks) {
   if (ranks.rank() == 0) folder.take(trainer.step(), table.to_toml());
   const bool finished = trainer.run(stop_requested);
   if (ranks.rank() == 0) {
+    if (finished && options.trainer.early_stopping > 0) take_best(options.trainer.checkpoints, adapter);
     if (finished) write_result(output, adapter, data.training);
     run_log.write_report();
     if (!trainer.saved()) throw RunError("the last checkpoint could not be written; what is saved is older");

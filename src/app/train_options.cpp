@@ -18,8 +18,16 @@ FlagTable TrainOptions::table() {
   t.add("max_steps", trainer.max_steps, "optimizer steps, instead of epochs; 0: as epochs say").range(0, 1e9);
   t.add("lr", trainer.learning_rate, "highest learning rate").range(0.0);
   t.add("warmup", trainer.warmup,
-        "steps until it is reached, or below 1 a share of all steps; then a cosine to zero")
+        "steps until it is reached, or below 1 a share of all steps; then as lr_schedule says")
       .range(0.0);
+  t.add("lr_schedule", lr_schedule, "from there on: half a cosine to zero, a line to zero, or no change")
+      .choose({"cosine", "linear", "constant"});
+  t.add(
+      "lr_pattern", lr_pattern,
+      "factors of lr for groups of linear maps: audio_mlp=2,self_attn.q_proj=0.5; groups are self_attn, mlp "
+      "and audio_mlp");
+  t.add("loraplus_ratio", trainer.lora_plus, "LoRA+: the learning rate of B is so many times that of A")
+      .range(1e-3, 1e3);
   t.add("wd", trainer.adamw.weight_decay, "AdamW's weight decay").range(0.0);
   t.add("max_grad_norm", trainer.max_grad_norm, "gradients are scaled down to this 2-norm; 0: never")
       .range(0.0);
@@ -35,6 +43,10 @@ FlagTable TrainOptions::table() {
         "seeing what it is to predict; 0: never")
       .range(0.0);
   t.add("lora_r", lora.r, "rank of the adapter").range(1, 4096);
+  t.add("rank_pattern", rank_pattern,
+        "other ranks for groups of linear maps, as lr_pattern names them; 0: no adapter there");
+  t.add("init_adapter", init_adapter,
+        "PEFT folder to start from instead of a new adapter: its modules, ranks and method are taken over");
   t.add("lora_alpha", lora.alpha, "its scale is alpha / r").range(0.0, 1e6);
   t.add("use_rslora", lora.use_rslora, "its scale is alpha / sqrt(r) instead");
   t.add("use_dora", lora.use_dora, "DoRA: each output's magnitude is learned apart from its direction");
@@ -42,6 +54,8 @@ FlagTable TrainOptions::table() {
   t.add("text_weight", trainer.objective.text_weight, "of the text loss").range(0.0).follow_checkpoint();
   t.add("audio_weight", trainer.objective.audio_weight, "of the audio loss").range(0.0);
   t.add("codebook_reduction", codebook_reduction, "of the codebooks' losses").choose({"mean", "sum"});
+  t.add("codebook_weights", codebook_weights,
+        "what each counts for in it, one number a codebook: 2,1,1,1,1,1,1,1; default: all the same");
   t.add("max_tokens", max_tokens, "longest sample, audio frames included; samples are never cut").range(16);
   t.add("on_too_long", on_too_long, "what a longer sample does").choose({"error", "skip"});
   t.add("skip_bad_samples", skip_bad_samples, "leave out lines that can't be used instead of stopping");
@@ -54,6 +68,11 @@ FlagTable TrainOptions::table() {
         "steps between lines in a log; a terminal shows each step in one live line")
       .range(1);
   t.add("val_steps", trainer.val_steps, "steps between validations; 0: at start and end").range(0);
+  t.add("early_stopping", trainer.early_stopping,
+        "the run ends after so many validations in a row with no lower loss (audio), and its result is the "
+        "best "
+        "checkpoint's adapter; 0: never")
+      .range(0, 1e6);
   t.add("auditions", auditions,
         "held-out prompts that are spoken at each validation, for report.html and TensorBoard; 0: none")
       .range(0, 64);

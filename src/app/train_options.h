@@ -19,7 +19,8 @@ struct TrainOptions {
   std::int64_t max_tokens = 8192, seed = 0, comm_timeout = 600, num_workers = 0, auditions = 3;
   bool overwrite = false, skip_bad_samples = false, print_config = false, reference_path = false,
        gradient_checkpointing = false;
-  std::string codebook_reduction = "mean", audition_texts;
+  std::string codebook_reduction = "mean", codebook_weights, audition_texts, init_adapter,
+              lr_schedule = "cosine", lr_pattern, rank_pattern;
   LoraOptions lora;
   TrainerOptions trainer;
 

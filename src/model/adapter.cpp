@@ -36,6 +36,13 @@ std::string regex_of(const std::set<std::string>& kinds) {
   return "layers\\.[0-9]+\\.(" + alternatives + ")";
 }
 
+// The group as a regular expression of PEFT's rank_pattern, which matches whole endings after a dot.
+std::string pattern_of(const std::string& group) {
+  const auto dot = group.find('.');
+  return dot == std::string::npos ? group + "\\.[a-z]+_proj"
+                                  : group.substr(0, dot) + "\\." + group.substr(dot + 1);
+}
+
 // Uniform in [-bound, bound) from a counter-based generator: the same on every machine and device.
 void fill_uniform(at::Tensor& tensor, double bound, std::uint64_t key) {
   at::Tensor host = at::empty(tensor.sizes(), at::kFloat);
@@ -69,6 +76,11 @@ void fill_uniform(at::Tensor& tensor, double bound, std::uint64_t key) {
 std::string module_of(const LoraLinear& linear, Layout layout) {
   const std::string name = stored_name(layout, linear.path() + ".weight");
   return name.substr(0, name.rfind('.'));
+}
+
+std::string name_of_base(const HiggsModel& model, const LoraOptions& options) {
+  return options.base_name.empty() ? fs::absolute(model.folder()).lexically_normal().string()
+                                   : options.base_name;
 }
 
 std::vector<std::shared_ptr<LoraLinear>> linears_and_heads(const HiggsModel& model) {
@@ -116,9 +128,7 @@ void Adapter::build(const std::vector<Slot>& slots) {
 }
 
 Adapter::Adapter(HiggsModel& model, const LoraOptions& options) : model_(model) {
-  config_.base_model_name_or_path = options.base_name.empty()
-                                        ? fs::absolute(model.folder()).lexically_normal().string()
-                                        : options.base_name;
+  config_.base_model_name_or_path = name_of_base(model, options);
   config_.r = options.r;
   config_.lora_alpha = options.alpha;
   config_.lora_dropout = options.dropout;
@@ -126,10 +136,22 @@ Adapter::Adapter(HiggsModel& model, const LoraOptions& options) : model_(model) 
   config_.use_dora = options.use_dora;
   std::vector<Slot> slots;
   std::set<std::string> kinds;
+  for (const GroupValue& group : options.ranks) {
+    if (group.value > 0.0)
+      config_.rank_pattern.emplace_back(pattern_of(group.group), static_cast<std::int64_t>(group.value));
+  }
+  // The first pattern that matches counts: maps by name stand before their groups.
+  std::stable_sort(
+      config_.rank_pattern.begin(), config_.rank_pattern.end(),
+      [](const auto& a, const auto& b) { return a.first.ends_with("_proj") && !b.first.ends_with("_proj"); });
   for (const auto& linear : model.linears()) {
-    slots.push_back({linear.get(), options.r, config_.scaling(linear->path(), options.r)});
+    const std::int64_t rank = static_cast<std::int64_t>(
+        value_of_module(options.ranks, linear->path()).value_or(static_cast<double>(options.r)));
+    if (rank == 0) continue;
+    slots.push_back({linear.get(), rank, config_.scaling(linear->path(), rank)});
     kinds.insert(kind_of(linear->path()));
   }
+  if (slots.empty()) throw UserError("the rank pattern gives no linear map an adapter");
   if (model.config().audio_tower) {
     config_.target_regex = regex_of(kinds);
   } else {
@@ -172,6 +194,16 @@ Adapter::Adapter(HiggsModel& model, const fs::path& folder) : model_(model) {
   load_values(file.path());
 }
 
+void Adapter::continue_with(const LoraOptions& options) {
+  for (const AdapterTensor& tensor : tensors_) {
+    if (tensor.key.find(".layers.") == std::string::npos)
+      throw UserError("'" + tensor.key +
+                      "' adapts a head, which is not trained; start from an adapter without it");
+  }
+  config_.lora_dropout = options.dropout;
+  config_.base_model_name_or_path = name_of_base(model_, options);
+}
+
 // Looks all weights up before the first is replaced: an error leaves the model as it was.
 void Adapter::replace(const AdapterFile& file) {
   for (const auto& [name, stored] : file.saved()) {
@@ -201,6 +233,12 @@ std::vector<std::string> Adapter::saved_tensors() const {
   std::vector<std::string> names;
   for (const Replaced& one : replaced_) names.push_back(one.name);
   return names;
+}
+
+std::size_t Adapter::num_modules() const {
+  return static_cast<std::size_t>(std::count_if(tensors_.begin(), tensors_.end(), [](const auto& tensor) {
+    return tensor.key.ends_with(".lora_A.weight");
+  }));
 }
 
 Adapter::~Adapter() {

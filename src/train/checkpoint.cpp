@@ -73,6 +73,7 @@ std::string to_json(const CheckpointState& state) {
                      {"evaluated", state.evaluated},
                      {"validation_loss", number_or_null(state.validation_loss)},
                      {"best_validation", number_or_null(state.best_validation)},
+                     {"no_better_in_row", state.no_better_in_row},
                      {"norm_mean", state.norm_mean},
                      {"norm_count", state.norm_count},
                      {"left_out_in_row", state.left_out_in_row},
@@ -101,6 +102,7 @@ CheckpointState state_from_json(const std::string& text, const std::string& wher
   state.evaluated = fields.boolean("evaluated", false);
   state.validation_loss = optional_number(fields, "validation_loss");
   state.best_validation = optional_number(fields, "best_validation");
+  state.no_better_in_row = fields.has("no_better_in_row") ? count_in(fields, "no_better_in_row") : 0;
   state.norm_mean = fields.number("norm_mean");
   state.norm_count = count_in(fields, "norm_count");
   state.left_out_in_row = count_in(fields, "left_out_in_row");
@@ -179,6 +181,19 @@ std::optional<double> validation_loss_of(const fs::path& folder) {
   }
 }
 
+// Folders of those that have one, the lowest first, the newest first where it is equal.
+std::vector<fs::path> by_validation_loss(const std::vector<CheckpointEntry>& entries) {
+  std::vector<std::pair<double, fs::path>> validated;
+  for (const CheckpointEntry& entry : entries) {
+    if (const auto loss = validation_loss_of(entry.folder)) validated.emplace_back(*loss, entry.folder);
+  }
+  std::stable_sort(validated.begin(), validated.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<fs::path> folders;
+  for (auto& [loss, folder] : validated) folders.push_back(std::move(folder));
+  return folders;
+}
+
 // Another name first: half a checkpoint is never seen under its own.
 void remove_checkpoint(const fs::path& folder) {
   const fs::path aside =
@@ -196,20 +211,19 @@ void remove_old_checkpoints(const fs::path& root, std::int64_t written, std::int
   if (keep_last <= 0) return;
   auto entries = list_checkpoints(root);
   std::erase_if(entries, [&](const CheckpointEntry& entry) { return entry.step > written; });
-  std::vector<std::pair<double, fs::path>> validated;  // newest first where losses are equal
-  if (keep_best > 0) {
-    for (const CheckpointEntry& entry : entries) {
-      if (const auto loss = validation_loss_of(entry.folder)) validated.emplace_back(*loss, entry.folder);
-    }
-    std::stable_sort(validated.begin(), validated.end(),
-                     [](const auto& a, const auto& b) { return a.first < b.first; });
-    validated.resize(std::min(validated.size(), static_cast<std::size_t>(keep_best)));
-  }
+  std::vector<fs::path> validated;
+  if (keep_best > 0) validated = by_validation_loss(entries);
+  validated.resize(
+      std::min(validated.size(), static_cast<std::size_t>(std::max<std::int64_t>(0, keep_best))));
   for (std::size_t i = static_cast<std::size_t>(keep_last); i < entries.size(); ++i) {
-    const bool best = std::any_of(validated.begin(), validated.end(),
-                                  [&](const auto& one) { return one.second == entries[i].folder; });
-    if (!best) remove_checkpoint(entries[i].folder);
+    if (std::find(validated.begin(), validated.end(), entries[i].folder) == validated.end())
+      remove_checkpoint(entries[i].folder);
   }
+}
+
+std::optional<fs::path> best_checkpoint(const fs::path& root) {
+  const std::vector<fs::path> folders = by_validation_loss(list_checkpoints(root));
+  return folders.empty() ? std::nullopt : std::optional(folders.front());
 }
 
 void set_later_checkpoints_aside(const fs::path& root, std::int64_t step) {

@@ -7,6 +7,7 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "higgs/base/error.h"
 #include "higgs/model/lora_linear.h"
@@ -20,8 +21,13 @@ double inverse(std::int64_t count) {
   return count > 0 ? 1.0 / static_cast<double>(count) : 0.0;
 }
 
-double codebook_factor(std::size_t num_codebooks, const ObjectiveOptions& options) {
-  return options.sum_codebooks ? 1.0 : 1.0 / static_cast<double>(num_codebooks);
+// What codebook `k` counts for in the audio loss.
+double codebook_factor(std::size_t k, std::size_t num_codebooks, const ObjectiveOptions& options) {
+  const std::vector<double>& weights = options.codebook_weights;
+  if (weights.empty()) return options.sum_codebooks ? 1.0 : 1.0 / static_cast<double>(num_codebooks);
+  HIGGS_ASSERT(weights.size() == num_codebooks);
+  return options.sum_codebooks ? weights[k]
+                               : weights[k] / std::accumulate(weights.begin(), weights.end(), 0.0);
 }
 
 }  // namespace
@@ -67,9 +73,9 @@ LossSums loss_sums(const HiggsModel& model, const PackedBatch& batch, const at::
 
 LossWeights loss_weights(const TargetCounts& counts, const ObjectiveOptions& options, at::Device device) {
   std::vector<float> factors = {static_cast<float>(options.text_weight * inverse(counts.text))};
-  const double reduction = codebook_factor(counts.audio.size(), options);
-  for (const std::int64_t count : counts.audio) {
-    factors.push_back(static_cast<float>(options.audio_weight * reduction * inverse(count)));
+  for (std::size_t k = 0; k < counts.audio.size(); ++k) {
+    const double factor = codebook_factor(k, counts.audio.size(), options);
+    factors.push_back(static_cast<float>(options.audio_weight * factor * inverse(counts.audio[k])));
   }
   at::Tensor weights = at::tensor(factors);
   // From pinned memory, or the copy would wait for all that the device has to do.
@@ -112,10 +118,9 @@ void LossMeter::reduce(Collective& ranks) {
 LossValues loss_values(const double* sums, const TargetCounts& counts, const ObjectiveOptions& options) {
   LossValues values;
   values.text = sums[0] * inverse(counts.text);
-  const double reduction = codebook_factor(counts.audio.size(), options);
   for (std::size_t k = 0; k < counts.audio.size(); ++k) {
     values.codebooks.push_back(sums[1 + k] * inverse(counts.audio[k]));
-    values.audio += reduction * values.codebooks.back();
+    values.audio += codebook_factor(k, counts.audio.size(), options) * values.codebooks.back();
   }
   values.total = options.text_weight * values.text + options.audio_weight * values.audio;
   return values;

@@ -22,6 +22,23 @@ std::string text_of(double value) {
   return text;
 }
 
+std::string text_of(const std::vector<double>& values) {
+  std::string text;
+  for (const double value : values) text += (text.empty() ? "" : ",") + text_of(value);
+  return text;
+}
+
+std::string text_of(const std::vector<GroupValue>& values) {
+  std::string text;
+  for (const GroupValue& value : values)
+    text += (text.empty() ? "" : ",") + value.group + "=" + text_of(value.value);
+  return text;
+}
+
+std::string name_of(Schedule schedule) {
+  return schedule == Schedule::kCosine ? "cosine" : schedule == Schedule::kLinear ? "linear" : "constant";
+}
+
 // Tells bases apart without reading all of them: the first row of each linear map and the last norm, rounded
 // to bf16, so that it doesn't depend on --dtype.
 std::string base_fingerprint(const HiggsModel& model) {
@@ -101,12 +118,16 @@ Settings Trainer::settings() const {
           {"--max_steps", std::to_string(o.max_steps)},
           {"--lr", text_of(o.learning_rate)},
           {"--warmup", text_of(o.warmup)},
+          {"--lr_schedule", name_of(o.schedule)},
+          {"--lr_pattern", text_of(o.rates)},
+          {"--loraplus_ratio", text_of(o.lora_plus)},
           {"--wd", text_of(o.adamw.weight_decay)},
           {"--max_grad_norm", text_of(o.max_grad_norm)},
           {"--lora_dropout", text_of(adapter_.config().lora_dropout)},
           {"--text_weight", text_of(o.text_loss ? o.objective.text_weight : 0.0)},
           {"--audio_weight", text_of(o.objective.audio_weight)},
           {"--codebook_reduction", o.objective.sum_codebooks ? "sum" : "mean"},
+          {"--codebook_weights", text_of(o.objective.codebook_weights)},
           {"--spike_guard", text_of(o.spike_guard)},
           {"--reference_path", model_.reference_path() ? "true" : "false"}};
 }
@@ -124,6 +145,7 @@ CheckpointState Trainer::state() {
   state.evaluated = evaluated_step_ == step_;
   if (state.evaluated) state.validation_loss = validation_loss_;
   if (best_validation_ < std::numeric_limits<double>::infinity()) state.best_validation = best_validation_;
+  state.no_better_in_row = num_no_better_;
   state.norm_mean = guard_.mean();
   state.norm_count = guard_.count();
   state.left_out_in_row = num_left_out_;
@@ -167,6 +189,7 @@ void Trainer::resume(const fs::path& checkpoint) {
   if (state.evaluated) evaluated_step_ = step_;
   validation_loss_ = state.validation_loss.value_or(std::numeric_limits<double>::quiet_NaN());
   best_validation_ = state.best_validation.value_or(std::numeric_limits<double>::infinity());
+  num_no_better_ = state.no_better_in_row;
   guard_.set(state.norm_mean, state.norm_count);
   num_left_out_ = state.left_out_in_row;
   leak_alarm_.set_newest(state.newest_losses);

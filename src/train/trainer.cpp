@@ -9,6 +9,7 @@
 #include <span>
 
 #include "higgs/base/error.h"
+#include "higgs/base/format.h"
 #include "higgs/base/hash.h"
 #include "higgs/base/log.h"
 #include "higgs/train/evaluate.h"
@@ -37,7 +38,8 @@ Trainer::Trainer(HiggsModel& model, Adapter& adapter, const Dataset& training, c
       options_(options),
       observer_(observer),
       ranks_(ranks),
-      optimizer_(adapter.values(), adapter.grads(), options.adamw),
+      optimizer_(adapter.values(), adapter.grads(), options.adamw,
+                 parameter_groups(adapter, options.rates, options.lora_plus)),
       gradient_(model, adapter, training, ids, {options.objective, options.text_loss, options.seed}, ranks),
       guard_(options.spike_guard, model.device()),
       leak_alarm_(options.leak_alarm, training, validation, ids),
@@ -66,7 +68,7 @@ Trainer::Pending Trainer::train_step() {
   const at::Tensor norm = clip_gradient(adapter_.grads(), options_.max_grad_norm);
   const at::Tensor verdict = guard_.judge(sums.losses.sums(), norm);
   const double learning_rate =
-      cosine_learning_rate(step_, warmup_steps_, total_steps(), options_.learning_rate);
+      higgs::learning_rate(options_.schedule, step_, warmup_steps_, total_steps(), options_.learning_rate);
   ranks_.at(step_ + 1, "the optimizer");
   optimizer_.step(learning_rate, verdict.ne(0).to(at::kFloat));
   ++step_;
@@ -190,6 +192,7 @@ void Trainer::self_test() {
 
 bool Trainer::validate() {
   const bool better = validation_ != nullptr && validate_on_held_out();
+  if (validation_ != nullptr) num_no_better_ = better ? 0 : num_no_better_ + 1;
   evaluated_step_ = step_;
   if (at_validation_ && !failure_) {
     const double begin = now_seconds();
@@ -224,7 +227,7 @@ bool Trainer::run(const std::function<bool()>& should_stop) {
     if (failure_) end_with_failure();
   }
   bool stopped = false;
-  while (step_ < total_steps() && !stopped) {
+  while (step_ < total_steps() && !stopped && !ends_early()) {
     std::optional<Pending> next;
     try {
       next.emplace(train_step());
@@ -244,11 +247,17 @@ bool Trainer::run(const std::function<bool()>& should_stop) {
     if (due(options_.replica_check_steps) || last || stopped) check_replicas();
     if (validation_due || save_due || failure_) finish_last();
     if (validation_due && !failure_ && validate() && options_.keep_best > 0) save_due = true;
+    save_due |= ends_early();
     if (save_due || failure_) save_checkpoint();
     if (failure_) end_with_failure();
   }
   finish_saving();
-  return step_ >= total_steps();
+  if (ends_early()) {
+    log::info("step " + std::to_string(step_) + ": " + std::to_string(num_no_better_) +
+              " validations in a row were no better than " + formatted("%.4f", best_validation_) +
+              "; the run ends early");
+  }
+  return step_ >= total_steps() || ends_early();
 }
 
 void Trainer::end_with_failure() {

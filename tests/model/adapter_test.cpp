@@ -43,6 +43,39 @@ TEST(NewAdapter, StandsBesideEveryLinearMapAndChangesNothing) {
   EXPECT_EQ(adapter.tensors()[0].key, "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight");
 }
 
+// As PEFT would read it: the patterns of adapter_config.json give each map the rank that its tensors have.
+TEST(NewAdapter, GroupsHaveRanksOfTheirOwn) {
+  const TemporaryFolder folder;
+  LoraOptions options;
+  options.r = 4;
+  options.alpha = 12;
+  options.ranks = {{"mlp", 0.0}, {"audio_mlp", 6.0}, {"audio_mlp.up_proj", 3.0}};
+  std::size_t num_parameters = 0;
+  {
+    const Adapter adapter(model(), options);
+    EXPECT_EQ(adapter.num_modules(), 2u * 7u) << "four maps of attention, three of the audio FFN";
+    for (const AdapterTensor& tensor : adapter.tensors()) {
+      if (!tensor.key.ends_with(".lora_A.weight")) continue;
+      EXPECT_EQ(tensor.key.find(".mlp."), std::string::npos) << tensor.key;
+      const std::int64_t rank = tensor.key.find("audio_mlp.up_proj") != std::string::npos ? 3
+                                : tensor.key.find("audio_mlp") != std::string::npos       ? 6
+                                                                                          : 4;
+      EXPECT_EQ(tensor.value.size(0), rank) << tensor.key;
+    }
+    num_parameters = static_cast<std::size_t>(adapter.num_parameters());
+    adapter.save(folder.path());
+  }
+  const Json config = read_json_file(folder / "adapter_config.json");
+  EXPECT_EQ(config["rank_pattern"].dump(), R"({"audio_mlp\\.[a-z]+_proj":6,"audio_mlp\\.up_proj":3})");
+  EXPECT_EQ(config["target_modules"].size(), 7u);
+  const Adapter again(model(), folder.path());  // refuses ranks that the patterns don't give
+  EXPECT_EQ(static_cast<std::size_t>(again.num_parameters()), num_parameters);
+  EXPECT_EQ(model().linears()[0]->scaling(), 3.0);
+  options.ranks = {{"mlp", 0.0}, {"audio_mlp", 0.0}, {"self_attn", 0.0}};
+  EXPECT_EQ(user_error([&] { Adapter(model(), options); }),
+            "the rank pattern gives no linear map an adapter");
+}
+
 TEST(NewAdapter, SeedDecidesTheValues) {
   LoraOptions options;
   const auto values = [&](std::uint64_t seed) {

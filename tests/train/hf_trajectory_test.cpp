@@ -140,7 +140,7 @@ TEST(HfTrainGoldenTrajectory, EightStepsEqualPeft) {
     EXPECT_TRUE(close(loss, want.at("micro_batches").at(0).at("loss").get<double>(), kLossTolerance,
                       "loss of the micro-batch" + at_step));
     EXPECT_TRUE(close(norm, wanted_norm, kLossTolerance, "gradient norm" + at_step));
-    const double rate = cosine_learning_rate(step, 2, 8, 0.003);
+    const double rate = learning_rate(Schedule::kCosine, step, 2, 8, 0.003);
     EXPECT_NEAR(rate, want.at("lr").get<double>(), 1e-12);
     optimizer.step(rate);
     if (++step == 1) {

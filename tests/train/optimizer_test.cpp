@@ -13,19 +13,28 @@ namespace higgs {
 namespace {
 
 TEST(CosineLearningRate, WarmsUpFromTheFirstStepAndEndsAtZero) {
-  EXPECT_DOUBLE_EQ(cosine_learning_rate(0, 4, 12, 1.0), 0.25);
-  EXPECT_DOUBLE_EQ(cosine_learning_rate(3, 4, 12, 1.0), 1.0);
-  EXPECT_DOUBLE_EQ(cosine_learning_rate(4, 4, 12, 1.0), 1.0);
-  EXPECT_NEAR(cosine_learning_rate(8, 4, 12, 2.0), 1.0, 1e-12);  // halfway: half the peak
-  EXPECT_NEAR(cosine_learning_rate(6, 4, 12, 1.0), 0.5 * (1 + std::sqrt(0.5)), 1e-12);
-  EXPECT_NEAR(cosine_learning_rate(12, 4, 12, 1.0), 0.0, 1e-12);
-  EXPECT_NEAR(cosine_learning_rate(40, 4, 12, 1.0), 0.0, 1e-12);
+  EXPECT_DOUBLE_EQ(learning_rate(Schedule::kCosine, 0, 4, 12, 1.0), 0.25);
+  EXPECT_DOUBLE_EQ(learning_rate(Schedule::kCosine, 3, 4, 12, 1.0), 1.0);
+  EXPECT_DOUBLE_EQ(learning_rate(Schedule::kCosine, 4, 4, 12, 1.0), 1.0);
+  EXPECT_NEAR(learning_rate(Schedule::kCosine, 8, 4, 12, 2.0), 1.0, 1e-12);  // halfway: half the peak
+  EXPECT_NEAR(learning_rate(Schedule::kCosine, 6, 4, 12, 1.0), 0.5 * (1 + std::sqrt(0.5)), 1e-12);
+  EXPECT_NEAR(learning_rate(Schedule::kCosine, 12, 4, 12, 1.0), 0.0, 1e-12);
+  EXPECT_NEAR(learning_rate(Schedule::kCosine, 40, 4, 12, 1.0), 0.0, 1e-12);
 }
 
 TEST(CosineLearningRate, TakesRunsWithoutWarmupAndRunsOfOneStep) {
-  EXPECT_DOUBLE_EQ(cosine_learning_rate(0, 0, 10, 3.0), 3.0);
-  EXPECT_DOUBLE_EQ(cosine_learning_rate(0, 1, 1, 3.0), 3.0);
-  EXPECT_DOUBLE_EQ(cosine_learning_rate(0, 0, 1, 3.0), 3.0);
+  EXPECT_DOUBLE_EQ(learning_rate(Schedule::kCosine, 0, 0, 10, 3.0), 3.0);
+  EXPECT_DOUBLE_EQ(learning_rate(Schedule::kCosine, 0, 1, 1, 3.0), 3.0);
+  EXPECT_DOUBLE_EQ(learning_rate(Schedule::kCosine, 0, 0, 1, 3.0), 3.0);
+}
+
+TEST(LearningRate, GoesDownInALineOrStays) {
+  EXPECT_DOUBLE_EQ(learning_rate(Schedule::kLinear, 1, 4, 12, 1.0), 0.5);
+  EXPECT_DOUBLE_EQ(learning_rate(Schedule::kLinear, 4, 4, 12, 1.0), 1.0);
+  EXPECT_DOUBLE_EQ(learning_rate(Schedule::kLinear, 10, 4, 12, 2.0), 0.5);
+  EXPECT_DOUBLE_EQ(learning_rate(Schedule::kLinear, 40, 4, 12, 1.0), 0.0);
+  EXPECT_DOUBLE_EQ(learning_rate(Schedule::kConstant, 1, 4, 12, 1.0), 0.5);
+  EXPECT_DOUBLE_EQ(learning_rate(Schedule::kConstant, 11, 4, 12, 2.0), 2.0);
 }
 
 TEST(ClipGradient, ScalesToTheNormAndReturnsTheOneBefore) {
@@ -81,6 +90,30 @@ TEST(AdamW, FollowsThePlainFormula) {
     EXPECT_NEAR(optimizer.first_moment()[i].item<double>(), p.first, 1e-6) << i;
     EXPECT_NEAR(optimizer.second_moment()[i].item<double>(), p.second, 1e-6) << i;
   }
+}
+
+// The same bits as an optimizer of its own for each group; what learns at no rate stays.
+TEST(AdamW, GroupsLearnAtTheirRates) {
+  const AdamWOptions options{.weight_decay = 0.1};
+  const auto starts = [] { return at::linspace(-1, 1, 60); };
+  at::Tensor values = starts(), grads = at::zeros({60});
+  AdamW grouped(values, grads, options, {{0, 20, 1.0}, {20, 30, 0.0}, {30, 50, 4.0}, {50, 60, 1.0}});
+  at::Tensor slow = starts(), slow_grads = at::zeros({60}), fast = starts(), fast_grads = at::zeros({60});
+  AdamW one(slow, slow_grads, options), other(fast, fast_grads, options);
+  for (int t = 1; t <= 5; ++t) {
+    for (at::Tensor* each : {&grads, &slow_grads, &fast_grads}) each->copy_(at::linspace(-1, 2, 60).mul(t));
+    grouped.step(0.01);
+    one.step(0.01);
+    other.step(0.04);
+  }
+  const auto part = [](const at::Tensor& tensor, std::int64_t begin, std::int64_t end) {
+    return tensor.narrow(0, begin, end - begin);
+  };
+  EXPECT_TRUE(part(values, 0, 20).equal(part(slow, 0, 20)));
+  EXPECT_TRUE(part(values, 50, 60).equal(part(slow, 50, 60)));
+  EXPECT_TRUE(part(values, 30, 50).equal(part(fast, 30, 50)));
+  EXPECT_TRUE(part(values, 20, 30).equal(part(starts(), 20, 30)));
+  EXPECT_EQ(grouped.num_steps(), 5);
 }
 
 TEST(AdamW, NothingMovesWhereTheFlagSaysSo) {

@@ -9,11 +9,13 @@
 
 #include "higgs/model/adapter_file.h"
 #include "higgs/model/higgs_model.h"
+#include "higgs/model/module_groups.h"
 
 namespace higgs {
 
 struct LoraOptions {
   std::int64_t r = 16;
+  std::vector<GroupValue> ranks;  // of groups that have another; 0: no adapter there
   double alpha = 32;
   double dropout = 0.05;
   bool use_rslora = false, use_dora = false;
@@ -30,7 +32,8 @@ struct AdapterTensor {
 class Adapter {
  public:
   // A new adapter on every linear map of the model: A ~ U(-1/sqrt(in), 1/sqrt(in)) (kaiming_uniform with a =
-  // sqrt 5, as PEFT), B zero, with DoRA the magnitude of each row of the base's weight.
+  // sqrt 5, as PEFT), B zero, with DoRA the magnitude of each row of the base's weight. UserError when
+  // `ranks` leave no map.
   Adapter(HiggsModel& model, const LoraOptions& options);
   // A PEFT folder's adapter, on the modules it names; whole tensors that it carries (modules_to_save) stand
   // in for the base's as long as it lives. UserError naming the folder and the tensor when it is of another
@@ -40,11 +43,16 @@ class Adapter {
   Adapter(const Adapter&) = delete;
   Adapter& operator=(const Adapter&) = delete;
 
+  // An adapter that was read is to be trained on: dropout and the base's name as these say. UserError when it
+  // has tensors on a head, which isn't trained.
+  void continue_with(const LoraOptions& options);
+
   const PeftConfig& config() const { return config_; }
   // In the order of their keys in the flat buffers.
   const std::vector<AdapterTensor>& tensors() const { return tensors_; }
   at::Tensor& values() { return values_; }  // float32 [P], all tensors end to end
   at::Tensor& grads() { return grads_; }    // float32 [P]; backward() adds into it
+  std::size_t num_modules() const;          // linear maps that it is on
   std::int64_t num_parameters() const { return values_.numel(); }
   // Names in the base of the whole tensors it carries ("audio_lm_head.weight"): used and saved, never
   // trained.

@@ -29,6 +29,7 @@ struct CheckpointState {
   bool evaluated = false;                 // validation of this step was done
   std::optional<double> validation_loss;  // of this step
   std::optional<double> best_validation;  // of all steps so far
+  std::int64_t no_better_in_row = 0;      // validations since that one
   double norm_mean = 0.0;                 // UpdateGuard's
   std::int64_t norm_count = 0;
   std::int64_t left_out_in_row = 0;   // steps just before that were not finite
@@ -69,6 +70,10 @@ CheckpointState read_checkpoint(const fs::path& folder, Adapter& adapter, AdamW&
 // validation loss; keep_last <= 0 leaves all. What can't be removed is warned of.
 void remove_old_checkpoints(const fs::path& root, std::int64_t written, std::int64_t keep_last,
                             std::int64_t keep_best);
+
+// The checkpoint with the lowest validation loss, the newest where several have it; nothing when none has
+// one.
+std::optional<fs::path> best_checkpoint(const fs::path& root);
 
 // Renames the checkpoints of later steps than `step`: a run goes on from there, and they are no part of what
 // it will be. Says so.

@@ -17,6 +17,8 @@ struct ObjectiveOptions {
   double text_weight = 1.0;
   double audio_weight = 1.0;
   bool sum_codebooks = false;  // sum over codebooks, as transformers does, instead of their mean
+  // [C], what each codebook counts for in that sum or mean; empty: all the same.
+  std::vector<double> codebook_weights;
 };
 
 // How many labels an optimizer step supervises, over all its micro-batches and ranks.
@@ -41,8 +43,8 @@ struct LossSums {
 LossSums loss_sums(const HiggsModel& model, const PackedBatch& batch, const at::Tensor& hidden,
                    bool with_text);
 
-// text_weight * text / count + audio_weight * mean (or sum) over codebooks of audio_k / count_k; a term
-// without any label is zero.
+// text_weight * text / count + audio_weight * mean (or sum), weighted, over codebooks of audio_k / count_k; a
+// term without any label is zero.
 at::Tensor total_loss(const LossSums& sums, const TargetCounts& counts, const ObjectiveOptions& options);
 
 // What one label counts in the total loss: float32 on the device.

@@ -27,15 +27,19 @@ struct TrainerOptions {
   double epochs = 1.0;
   std::int64_t max_steps = 0;  // 0: as `epochs` says
   double warmup = 0.03;        // steps when >= 1, else a share of all steps
+  Schedule schedule = Schedule::kCosine;
+  std::vector<GroupValue> rates;  // factors of learning_rate for groups of linear maps
+  double lora_plus = 1.0;         // B's learning rate is so many times A's
   double max_grad_norm = 1.0;
   AdamWOptions adamw;
   ObjectiveOptions objective;
   bool text_loss = true;
   std::uint64_t seed = 0;
   std::int64_t log_steps = 10;
-  std::int64_t val_steps = 0;   // 0: at start and end only
-  std::int64_t save_steps = 0;  // 0: as save_minutes says, and at the end
-  double save_minutes = 10.0;   // since the last one, or the start; 0: never by time
+  std::int64_t val_steps = 0;       // 0: at start and end only
+  std::int64_t early_stopping = 0;  // > 0: the run ends after so many validations in a row that are no better
+  std::int64_t save_steps = 0;      // 0: as save_minutes says, and at the end
+  double save_minutes = 10.0;       // since the last one, or the start; 0: never by time
   std::int64_t keep_last = 3;
   std::int64_t keep_best = 0;              // > 0: a validation better than all before it saves too
   bool go_on_without_checkpoint = false;   // when one can't be written
@@ -104,8 +108,8 @@ class Trainer {
   // Continues from a checkpoint folder that rank 0 reads; the others get what is in it from rank 0. Says what
   // is computed otherwise than before. UserError when it is of another run (data, seed, adapter).
   void resume(const fs::path& checkpoint);
-  // Trains to the end, or until `should_stop` says so after a step; then a checkpoint is saved. True at the
-  // end.
+  // Trains to the end (the last step, or early_stopping), or until `should_stop` says so after a step; then a
+  // checkpoint is saved. True at the end.
   bool run(const std::function<bool()>& should_stop);
 
   // Whether the last checkpoint that was due could be written (go_on_without_checkpoint).
@@ -150,6 +154,7 @@ class Trainer {
   Agreed agree(bool stop, bool save, StepMetrics& metrics);
   // RunError when a rank's adapter isn't rank 0's, bit by bit.
   void check_replicas();
+  bool ends_early() const { return options_.early_stopping > 0 && num_no_better_ >= options_.early_stopping; }
   // True when it is better than all before.
   bool validate();
   bool validate_on_held_out();
@@ -185,6 +190,7 @@ class Trainer {
   std::int64_t saved_step_ = 0;    // of the checkpoint that was begun last, or continued from
   double saved_at_ = 0.0;          // when: seconds on the steady clock
   std::int64_t evaluated_step_ = -1;
+  std::int64_t num_no_better_ = 0;                                     // validations in a row
   double validation_loss_ = std::numeric_limits<double>::quiet_NaN();  // of evaluated_step_
   double best_validation_ = std::numeric_limits<double>::infinity();
   std::int64_t tokens_ = 0, tokens_before_ = 0;  // since the first step; at the start of this process
