@@ -12,6 +12,7 @@
 #include "higgs/dist/ranks.h"
 #include "higgs/kernels/device.h"
 #include "higgs/report/run_log.h"
+#include "model_card.h"
 #include "run_folder.h"
 #include "stop_signal.h"
 #include "train_options.h"
@@ -62,10 +63,34 @@ std::string balance_text(StepPlanner planner, std::int64_t first) {
   return text;
 }
 
-void write_result(const fs::path& output, const Adapter& adapter, const Dataset& training) {
+std::string samples_per_step(const TrainerOptions& options) {
+  const std::string batch = options.tokens_per_batch > 0
+                                ? "batches of " + std::to_string(options.tokens_per_batch) + " tokens"
+                                : std::to_string(options.batch_size);
+  return batch + " x " + std::to_string(options.grad_accum) + " a rank";
+}
+
+TrainingFacts facts_of(const BaseModel& base, const TrainOptions& options, const Dataset& training,
+                       const Trainer& trainer) {
+  TrainingFacts facts;
+  facts.base = base.folder();
+  facts.base_name = options.base.base_ckpt;
+  facts.dtype = options.base.base_dtype == "nf4" ? "nf4" : base.dtype() == at::kFloat ? "fp32" : "bf16";
+  facts.samples = static_cast<std::int64_t>(training.size());
+  facts.steps = trainer.step();
+  facts.samples_per_step = samples_per_step(options.trainer);
+  facts.learning_rate = options.trainer.learning_rate;
+  facts.seed = options.seed;
+  facts.validation_loss = trainer.validation_loss();
+  return facts;
+}
+
+void write_result(const fs::path& output, const Adapter& adapter, const Dataset& training,
+                  const TrainingFacts& facts) {
   StagedFolder staged(output / "adapter");
   adapter.save(staged.path());
   write_prompt_file(staged.path(), {training.system_text, training.seconds_per_text_token});
+  write_file_atomically(staged.path() / "README.md", adapter_card(facts, adapter.config()));
   staged.commit_over();
   log::info("adapter: " + (output / "adapter").string());
 }
@@ -135,7 +160,9 @@ int train(TrainOptions& options, const FlagTable& table, Collective& ranks) {
   if (ranks.rank() == 0) folder.take(trainer.step(), table.to_toml());
   const bool finished = trainer.run(stop_requested);
   if (ranks.rank() == 0) {
-    if (finished) write_result(output, adapter, data.training);
+    if (finished) {
+      write_result(output, adapter, data.training, facts_of(base, options, data.training, trainer));
+    }
     run_log.write_report();
     if (!trainer.saved()) throw RunError("the last checkpoint could not be written; what is saved is older");
   }
@@ -154,7 +181,8 @@ int train_command(const std::vector<std::string>& arguments) {
   TrainOptions options;
   FlagTable table = options.table();
   const CommandText text{"train",
-                         "Trains a LoRA adapter on a JSONL ChatML manifest and writes it as a PEFT folder."};
+                         "Trains a LoRA adapter on a JSONL ChatML manifest and writes it as a PEFT folder.",
+                         "--train_manifest my_voice/train.jsonl --base_ckpt BASE --output_dir out/my_voice"};
   std::exception_ptr mistake;  // the same on all ranks, most likely: they say it together
   try {
     if (!parse_command_line(text, arguments, table)) return 0;
