@@ -14,23 +14,8 @@ class Card : public TrainTest {
     return scratch / "base";
   }
   Arguments train_on(const fs::path& base) const {
-    return {"train",
-            "--train_manifest",
-            golden("e2e/manifest.jsonl"),
-            "--output_dir",
-            scratch / "run",
-            "--seed",
-            "7",
-            "--max_steps",
-            "2",
-            "--lora_r",
-            "3",
-            "--lora_alpha",
-            "6",
-            "--base_ckpt",
-            base,
-            "--lr",
-            "1e-3"};
+    return command("run") + Arguments{"--base_ckpt", base, "--seed",       "7", "--max_steps", "2",
+                                      "--lora_r",    "3",  "--lora_alpha", "6", "--lr",        "1e-3"};
   }
   std::string card(const fs::path& folder) const { return text_of(scratch / folder / "README.md"); }
   static void expect_parts(const std::string& card, const std::vector<std::string>& parts) {

@@ -77,9 +77,9 @@ std::set<std::string> flags_of_scripts() {
 
 // Flags of programs that aren't ours (cmake, ctest, docker, mpirun, pip, TensorBoard, Whisper, ...).
 const std::set<std::string>& flags_of_others() {
-  static const std::set<std::string> flags = {"bind",          "build",  "diarize",   "install",
-                                              "logdir",        "model",  "no-python", "nv",
-                                              "output_format", "prefix", "set-rpath", "word_timestamps"};
+  static const std::set<std::string> flags = {
+      "bind",      "build", "diarize",       "gpus",   "install",   "ipc",      "logdir",  "model",
+      "no-python", "nv",    "output_format", "prefix", "set-rpath", "shm-size", "verbose", "word_timestamps"};
   return flags;
 }
 
@@ -115,15 +115,20 @@ struct Call {
   std::vector<std::string> flags;
 };
 
-// Calls of the program in a piece of code: "higgs_train merge --out X | tail" is merge with --out.
+// Calls of the program in a piece of code: "higgs_train merge --out X | tail" is merge with --out, and so is
+// "merge --out X" at its beginning.
 std::vector<Call> calls_in(const std::string& code) {
   static const std::regex start(R"((^|[\s/])higgs_train +(--)?([a-z_]+|COMMAND))");
+  const auto flags_from = [&](std::size_t from) {
+    return flags_in(" " + code.substr(from, code.find_first_of("|;#&", from) - from));
+  };
   std::vector<Call> calls;
+  const std::string first = code.substr(0, code.find(' '));
+  if (flags_of_commands().count(first) != 0) calls.push_back({first, flags_from(0)});
   for (std::sregex_iterator it(code.begin(), code.end(), start), end; it != end; ++it) {
     const bool is_train = (*it)[2].matched;
     const auto from = static_cast<std::size_t>(it->position(is_train ? 2 : 3));
-    calls.push_back({is_train ? "train" : (*it)[3].str(),
-                     flags_in(" " + code.substr(from, code.find_first_of("|;#&", from) - from))});
+    calls.push_back({is_train ? "train" : (*it)[3].str(), flags_from(from)});
   }
   return calls;
 }
@@ -137,6 +142,7 @@ TEST(Documents, CodeAndItsCallsAreFound) {
   EXPECT_EQ(calls[0].command, "merge");
   EXPECT_EQ(calls[0].flags, std::vector<std::string>{"out"});
   EXPECT_EQ(calls_in("mpirun -np 8 higgs_train --lr 1")[0].command, "train");
+  EXPECT_EQ(calls_in("prepare --form clone")[0].flags, std::vector<std::string>{"form"});
 }
 
 TEST(Documents, EveryCommandExistsWithTheFlagsItIsGiven) {
