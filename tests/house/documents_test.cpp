@@ -77,9 +77,11 @@ std::set<std::string> flags_of_scripts() {
 
 // Flags of programs that aren't ours (cmake, ctest, docker, mpirun, pip, TensorBoard, Whisper, ...).
 const std::set<std::string>& flags_of_others() {
-  static const std::set<std::string> flags = {
-      "bind",      "build", "diarize",       "gpus",   "install",   "ipc",      "logdir",  "model",
-      "no-python", "nv",    "output_format", "prefix", "set-rpath", "shm-size", "verbose", "word_timestamps"};
+  static const std::set<std::string> flags = {"bind",       "branch",        "build",     "diarize",
+                                              "entrypoint", "gpus",          "index-url", "install",
+                                              "ipc",        "logdir",        "model",     "no-python",
+                                              "nv",         "output_format", "prefix",    "rm",
+                                              "set-rpath",  "shm-size",      "verbose",   "word_timestamps"};
   return flags;
 }
 
@@ -117,10 +119,11 @@ struct Call {
 
 // Calls of the program in a piece of code: "higgs_train merge --out X | tail" is merge with --out, and so is
 // "merge --out X" at its beginning.
-std::vector<Call> calls_in(const std::string& code) {
+std::vector<Call> calls_in(const std::string& text) {
+  const std::string code = text.substr(0, text.find('#'));
   static const std::regex start(R"((^|[\s/])higgs_train +(--)?([a-z_]+|COMMAND))");
   const auto flags_from = [&](std::size_t from) {
-    return flags_in(" " + code.substr(from, code.find_first_of("|;#&", from) - from));
+    return flags_in(" " + code.substr(from, code.find_first_of("|;&", from) - from));
   };
   std::vector<Call> calls;
   const std::string first = code.substr(0, code.find(' '));
@@ -178,6 +181,24 @@ TEST(Documents, EveryFlagExists) {
     }
   }
   EXPECT_GT(num_flags, 100);
+}
+
+// The libraries of scripts/lib.sh, by Debian's names.
+std::vector<std::string> library_packages() {
+  const std::string text = text_of_file(source_dir() / "scripts/lib.sh");
+  const auto begin = text.find("LIBRARY_PACKAGES=("), end = text.find(')', begin);
+  std::istringstream words(text.substr(begin + 18, end - begin - 18));
+  std::vector<std::string> names;
+  for (std::string word; words >> word;) names.push_back(word);
+  return names;
+}
+
+TEST(Documents, TheCondaEnvironmentNamesEveryLibrary) {
+  const std::string environment = text_of_file(source_dir() / "environment.yml");
+  ASSERT_GT(library_packages().size(), 8u);
+  for (const std::string& package : library_packages()) {
+    EXPECT_NE(environment.find("# " + package), std::string::npos) << package;
+  }
 }
 
 // The literals of all sources, those that stand beside each other joined.
