@@ -62,7 +62,9 @@ if(EXISTS "${TORCH_ROOT}/lib/libtorch_cuda.so")
   list(APPEND HIGGS_RPATH "${TORCH_NVIDIA}/cu13/lib")  # libcudart of our own kernels
 endif()
 
-# The executable finds LibTorch where it was found at build time; TORCH libraries find CUDA relative to themselves.
+# The executable finds LibTorch and other libraries outside the system's folders (conda's) where they were found at build
+# time, after `cmake --install` too; TORCH libraries find CUDA relative to themselves.
 function(higgs_set_rpath target)
-  set_target_properties(${target} PROPERTIES BUILD_RPATH "${HIGGS_RPATH}" INSTALL_RPATH "${HIGGS_RPATH}")
+  set_target_properties(${target} PROPERTIES BUILD_RPATH "${HIGGS_RPATH}" INSTALL_RPATH "${HIGGS_RPATH}"
+    INSTALL_RPATH_USE_LINK_PATH TRUE)
 endfunction()

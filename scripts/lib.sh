@@ -61,9 +61,16 @@ missing_packages() {
       sed -n 's/^installed //p' | sort)
 }
 
-# Installs what is missing, as root or with sudo; asks nothing and does nothing when all is there.
+# Installs what is missing, as root or with sudo; asks nothing and does nothing when all is there. In a conda environment
+# made from environment.yml everything is.
 setup_packages() {
   local missing as_root=() install
+  if [[ -n ${CONDA_PREFIX-} && -e $CONDA_PREFIX/lib/pkgconfig/sndfile.pc ]]; then
+    say "the libraries are those of the conda environment $CONDA_PREFIX"
+    export CMAKE_PREFIX_PATH=$CONDA_PREFIX${CMAKE_PREFIX_PATH:+:$CMAKE_PREFIX_PATH}
+    export PKG_CONFIG_PATH=$CONDA_PREFIX/lib/pkgconfig:$CONDA_PREFIX/share/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
+    return
+  fi
   if ! command -v dpkg-query >/dev/null; then
     say "not a Debian or Ubuntu: the packages are yours to install (third_party/README.md lists them)"
     return

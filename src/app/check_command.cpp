@@ -31,12 +31,15 @@ struct CheckCommandOptions {
 
   FlagTable table() {
     FlagTable t;
+    t.section("Data");
     t.add("base_ckpt", base.base_ckpt,
           "base checkpoint: adds tokens, special tokens and what training on it would refuse");
     base.describe_clips(t);
     t.add("max_tokens", max_tokens, "longest sample, audio frames included, as train's").range(16);
     t.add("num_workers", num_workers, "threads that read clips; 0: one for each CPU").range(0, 1024);
+    t.section("Output");
     t.add("json", json, "print one JSON object instead of lines");
+    t.section("Settings and help");
     t.add("config", config, "TOML file with these settings; flags beat it");
     t.add("print_config", print_config, "print the settings as TOML and end");
     return t;
@@ -203,7 +206,8 @@ int check_command(const std::vector<std::string>& arguments) {
   CheckCommandOptions options;
   FlagTable table = options.table();
   Positional manifest{"MANIFEST", "JSONL ChatML, as prepare writes it", {}, ""};
-  const CommandText text{"check", "Reads a manifest and every clip, and says what is wrong with them."};
+  const CommandText text{"check", "Reads a manifest and every clip, and says what is wrong with them.",
+                         "my_voice/train.jsonl --base_ckpt BASE"};
   if (!parse_command_line(text, arguments, table, &manifest)) return 0;
   return check(manifest.value, options);
 }

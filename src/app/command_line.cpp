@@ -3,41 +3,14 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <cstdio>
 
+#include "higgs/app/help_text.h"
 #include "higgs/base/error.h"
 
 namespace higgs {
 namespace {
-
-std::string type_text(const Flag& flag) {
-  if (!flag.choices.empty()) {
-    std::string all;
-    for (const std::string& choice : flag.choices) all += (all.empty() ? "" : "|") + choice;
-    return all;
-  }
-  if (std::holds_alternative<std::int64_t*>(flag.target)) return "N";
-  if (std::holds_alternative<double*>(flag.target)) return "X";
-  return std::holds_alternative<bool*>(flag.target) ? "" : "TEXT";
-}
-
-// A flag as help shows it: "--lr X", its meaning behind, the default at the end.
-std::string help_line(const Flag& flag) {
-  constexpr std::size_t kColumn = 34;
-  std::string line = "  --" + flag.name;
-  const std::string type = type_text(flag);
-  if (!type.empty()) line += " " + type;
-  line +=
-      line.size() + 1 < kColumn ? std::string(kColumn - line.size(), ' ') : "\n" + std::string(kColumn, ' ');
-  line += flag.help;
-  if (flag.required) {
-    line += " (required)";
-  } else if (!std::holds_alternative<bool*>(flag.target) && flag.value_text() != "''" &&
-             flag.value_text() != "\"\"") {
-    line += " [" + flag.value_text() + "]";
-  }
-  return line + "\n";
-}
 
 [[noreturn]] void refuse_unknown(const FlagTable& table, const std::string& argument) {
   if (argument.rfind("--", 0) != 0) throw UserError("unexpected argument '" + argument + "'");
@@ -57,19 +30,6 @@ void check_positional(const Positional& positional) {
 }
 
 }  // namespace
-
-std::string help_text(const CommandText& command, const FlagTable& table, const Positional* positional) {
-  std::string text = "higgs_train " + command.name;
-  if (positional != nullptr) text += " " + positional->name;
-  text += " [flags]\n" + command.summary + "\n\n";
-  if (positional != nullptr) {
-    text += "  " + positional->name + ": " + positional->help + "\n";
-    for (const std::string& choice : positional->choices) text += "    " + choice + "\n";
-    text += "\n";
-  }
-  for (const Flag& flag : table.flags()) text += help_line(flag);
-  return text + "  --help                          prints this and ends\n";
-}
 
 bool parse_command_line(const CommandText& command, std::vector<std::string> arguments, FlagTable& table,
                         Positional* positional) {
@@ -101,11 +61,15 @@ bool parse_command_line(const CommandText& command, std::vector<std::string> arg
   } catch (const CLI::ParseError& error) {
     throw UserError(error.what());
   }
+  std::vector<std::string> extras = app.remaining();
   if (help) {
-    std::fputs(help_text(command, table, positional).c_str(), stdout);
+    const bool markdown = std::find(extras.begin(), extras.end(), "--markdown") != extras.end();
+    std::fputs((markdown ? help_markdown(command, table, positional)
+                         : help_text(command, table, positional, help_width()))
+                   .c_str(),
+               stdout);
     return false;
   }
-  std::vector<std::string> extras = app.remaining();
   if (positional != nullptr && !extras.empty() && extras.front().rfind("--", 0) != 0) {
     positional->value = extras.front();
     extras.erase(extras.begin());

@@ -32,11 +32,15 @@ int encode_command(const std::vector<std::string>& arguments) {
   std::int64_t comm_timeout = 600;
   bool skip_bad_samples = false;
   FlagTable table;
+  table.section("Data");
   table.add("manifest", manifest, "JSONL ChatML whose clips are encoded").require();
+  table.section("Base, codec and device");
   options.describe(table);
+  table.section("Samples and ranks");
   table.add("skip_bad_samples", skip_bad_samples, "leave out lines that can't be used instead of stopping");
   const CommandText text{
-      "encode", "Encodes a manifest's clips into the code cache; clips already there are passed over."};
+      "encode", "Encodes a manifest's clips into the code cache; clips already there are passed over.",
+      "--manifest my_voice/train.jsonl --base_ckpt BASE"};
   table
       .add("comm_timeout", comm_timeout,
            "seconds without progress of a rank that others wait for, until the job ends; also the time to "

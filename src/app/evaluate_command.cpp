@@ -16,12 +16,16 @@ int evaluate_command(const std::vector<std::string>& arguments) {
   std::string manifest, adapter_folder, json;
   std::int64_t batch_size = 8;
   FlagTable table;
+  table.section("Data and result");
   table.add("manifest", manifest, "JSONL ChatML of held-out samples").require();
+  table.section("Base, codec and device");
   options.describe(table);
+  table.section("Evaluation");
   table.add("adapter", adapter_folder, "PEFT folder; default: the base alone");
   table.add("batch_size", batch_size, "samples at once").range(1);
   table.add("json", json, "file for the result as one line of JSON");
-  const CommandText text{"evaluate", "Held-out losses and top-1 accuracies per codebook."};
+  const CommandText text{"evaluate", "Held-out losses and top-1 accuracies per codebook.",
+                         "--manifest my_voice/val.jsonl --base_ckpt BASE --adapter ADAPTER"};
   if (!parse_command_line(text, arguments, table)) return 0;
 
   if (!json.empty()) check_output_file(json, "--json");

@@ -30,22 +30,28 @@ struct GenerateOptions {
 
   FlagTable table() {
     FlagTable t;
+    t.section("What to say");
     t.add("out", out, "WAV to write; with several prompts a number goes before its ending").require();
     t.add("text", text, "what to say");
     t.add("text_file", text_file, "file with one text a line");
     t.add("manifest", manifest, "JSONL ChatML: each line's last assistant turn is spoken");
+    t.section("Base, codec and device");
     base.describe(t);
+    t.section("Voice");
     t.add("adapter", adapter, "PEFT folder; default: the base alone");
     t.add("ref_audio", ref_audio, "clip of the voice to follow");
     t.add("ref_text", ref_text, "what is said in it");
     t.add("scene", scene,
           "scene in the system turn; '' leaves it out; default: as the adapter was trained, else this")
         .follow_checkpoint();
+    t.section("Sampling and length");
     describe_sampling(t, sampling);
     t.add("seed", seed, "of sampling").range(0);
     t.add("max_seconds", max_seconds, "stop there at the latest; 0: 4 times the usual length, at least 10 s")
         .range(0.0);
+    t.section("More output");
     t.add("out_codes", out_codes, "safetensors for the codes");
+    t.section("Settings and help");
     t.add("config", config, "TOML file with these settings; flags beat it");
     t.add("print_config", print_config, "print the settings as TOML and end");
     return t;
@@ -153,7 +159,8 @@ int generate_command(const std::vector<std::string>& arguments) {
   GenerateOptions options;
   FlagTable table = options.table();
   const CommandText text{"generate",
-                         "Speaks text with the base, or with base and adapter, and writes WAV files."};
+                         "Speaks text with the base, or with base and adapter, and writes WAV files.",
+                         "--base_ckpt BASE --adapter ADAPTER --text \"Hello.\" --out hello.wav"};
   if (!parse_command_line(text, arguments, table)) return 0;
   return generate_all(options, table);
 }

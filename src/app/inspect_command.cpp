@@ -34,15 +34,19 @@ struct InspectOptions {
 
   FlagTable table() {
     FlagTable t;
+    t.section("Result");
     t.add("out", out, "safetensors file to write").require();
     base.device = "cpu";
+    t.section("Base, codec and device");
     base.describe(t);
+    t.section("What is looked at");
     t.add("manifest", manifest, "JSONL ChatML (tokens, codes, collate, forward)");
     t.add("adapter", adapter, "PEFT folder (forward)");
     t.add("batch_size", batch_size, "the manifest's first so many lines; 0: all").range(0);
     t.add("line", line, "only this line of the manifest, counted from 1; 0: as batch_size says").range(0);
     t.add("text_file", text_file, "file of JSON strings, one a line (text)");
     t.add("codes", codes, "safetensors with codes [8, T] (decode)");
+    t.section("What is written");
     t.add("features", features, "the codec's intermediate values too (codes)");
     t.add("grads", grads, "gradients of the loss for every adapter tensor (forward)");
     t.add("codebook_reduction", codebook_reduction, "of the codebooks' losses (forward)")
@@ -80,8 +84,7 @@ std::vector<ChosenSample> tokenized(const BaseModel& base, Manifest& manifest,
 std::vector<EncodedSample> encoded(BaseModel& base, Manifest& manifest, const InspectOptions& options) {
   std::vector<EncodedSample> samples;
   for (ChosenSample& chosen : tokenized(base, manifest, options)) {
-    samples.push_back(
-        encode_sample(chosen.tokens, base.codes(), base.ids(), manifest.clips(), chosen.where));
+    samples.push_back(encode_sample(chosen.tokens, base.codes(), base.ids(), manifest.clips(), chosen.where));
   }
   return samples;
 }
@@ -256,7 +259,8 @@ int inspect_command(const std::vector<std::string>& arguments) {
   InspectOptions options;
   FlagTable table = options.table();
   Positional stage{"STAGE", "what to write", {"text", "tokens", "codes", "decode", "collate", "forward"}, ""};
-  const CommandText text{"inspect", "Writes what the model sees at one stage as tensors; dropout off."};
+  const CommandText text{"inspect", "Writes what the model sees at one stage as tensors; dropout off.",
+                         "forward --manifest train.jsonl --base_ckpt BASE --line 1 --out a.safetensors"};
   if (!parse_command_line(text, arguments, table, &stage)) return 0;
   check_output_file(options.out, "--out");
 

@@ -37,13 +37,16 @@ struct MergeOptions {
 
   FlagTable table() {
     FlagTable t;
+    t.section("What is joined");
     t.add("base_ckpt", base_ckpt, "base checkpoint: a folder, or a Hugging Face id found in the local cache")
         .require();
     t.add("adapter", adapter, "PEFT folder").require();
     t.add("out", out, "folder to make; it appears when all is written and checked").require();
+    t.section("Weights");
     t.add("dtype", dtype, "of the written weights; auto: as the base has them")
         .choose({"auto", "bf16", "fp32"});
     t.add("max_shard_size", max_shard_size, "largest weight file: 5GB, 500MB; one file when all fits in it");
+    t.section("Settings and help");
     t.add("config", config, "TOML file with these settings; flags beat it");
     t.add("print_config", print_config, "print the settings as TOML and end");
     return t;
@@ -165,7 +168,8 @@ int merge_command(const std::vector<std::string>& arguments) {
   MergeOptions options;
   FlagTable table = options.table();
   const CommandText text{"merge",
-                         "Makes a full checkpoint of base and adapter, in the base's own layout and type."};
+                         "Makes a full checkpoint of base and adapter, in the base's own layout and type.",
+                         "--base_ckpt BASE --adapter out/my_voice/adapter --out my_voice_model"};
   if (!parse_command_line(text, arguments, table)) return 0;
   return merge(options);
 }

@@ -20,21 +20,25 @@ struct PlanCommand {
 
   FlagTable table() {
     FlagTable t;
+    t.section("Base");
     t.add("base_ckpt", base_ckpt, "base checkpoint: its config.json is enough").require();
     t.add("dtype", dtype, "of the base and its activations").choose({"bf16", "fp32"});
     t.add("base_dtype", base_dtype, "nf4: the decoder's linear maps in four bits").choose({"auto", "nf4"});
+    t.section("Samples");
     t.add("batch_size", batch_size, "samples per micro-batch").range(1);
     t.add("sample_tokens", sample_tokens, "tokens of a sample, audio frames included (25 a second)").range(1);
     t.add("text_tokens", text_tokens, "of them: supervised text tokens").range(0);
     t.add("prompt_tokens", prompt_tokens,
           "of them: text and frames that nothing is learnt from; what is left are supervised frames")
         .range(0);
+    t.section("Adapter and memory");
     t.add("lora_r", lora_r, "rank of the adapter").range(1, 4096);
     t.add("lora_dropout", lora_dropout, "share of each module's inputs dropped").range(0.0, 0.99);
     t.add("gradient_checkpointing", gradient_checkpointing, "as train's flag");
     t.add("device_memory_gb", device_memory_gb, "says the largest micro-batch that fits; 0: doesn't")
         .range(0.0, 1e6)
         .range(0.0);
+    t.section("Output");
     t.add("json", json, "one JSON object instead of a table");
     return t;
   }
@@ -67,8 +71,9 @@ int plan_command(const std::vector<std::string>& arguments) {
   PlanCommand command;
   FlagTable table = command.table();
   if (!parse_command_line(
-          {"plan", "Says what memory training takes, part by part, from the configuration alone."}, arguments,
-          table)) {
+          {"plan", "Says what memory training takes, part by part, from the configuration alone.",
+           "--base_ckpt BASE --batch_size 4 --sample_tokens 500 --device_memory_gb 24"},
+          arguments, table)) {
     return 0;
   }
   const fs::path folder = resolve_checkpoint(command.base_ckpt, "--base_ckpt");

@@ -29,12 +29,15 @@ struct PrepareOptions {
   FlagTable table() {
     corpus.cut.min_seconds = 0.0;
     FlagTable t;
+    t.section("Recordings and result");
     t.add("out", out, "folder for train.jsonl and val.jsonl; it may be that of the recordings").require();
     t.add("layout", layout, "how recordings and texts lie (docs/data.md); auto: as found")
         .choose({"auto", "pairs", "ljspeech", "table", "audiofolder", "segments"});
+    t.section("Samples");
     t.add("form", form, "what a sample trains: a voice; following a reference clip; several voices in a clip")
         .choose({"single", "clone", "dialogue"});
     t.add("scene", scene, "scene in the system turn; '' leaves it out");
+    t.section("Speakers and columns");
     t.add("speaker", corpus.speaker, "name of who speaks, everywhere; default: column, transcript or folder");
     t.add("speaker_descriptions", descriptions,
           "table with the columns speaker and description (dialogue); default: the speakers' names");
@@ -43,17 +46,21 @@ struct PrepareOptions {
     t.add("speaker_column", corpus.speaker_column,
           "of a table; default: speaker, speaker_id, ... if there is one");
     t.add("tier", corpus.tier, "of a TextGrid; default: each interval tier is a speaker");
+    t.section("Clips");
     t.add("min_seconds", corpus.cut.min_seconds,
           "segments are merged up to it, shorter clips left out; 0: 3 for segments, 0.5 for clips")
         .range(0.0, 3600.0);
     t.add("max_seconds", corpus.cut.max_seconds, "segments are cut down to it, longer clips left out")
         .range(0.5, 3600.0);
     t.add("max_pause", corpus.cut.max_pause, "longest silence between segments that are merged").range(0.0);
+    t.section("Training and validation");
     t.add("val_split", val_split, "share of the clips for val.jsonl; 0: none").range(0.0, 0.9);
     t.add("val_speakers", val_speakers, "hold out so many speakers instead; 0: none").range(0);
     t.add("seed", seed, "of the split and the reference clips").range(0);
+    t.section("What is wrong or there already");
     t.add("skip_bad_samples", skip_bad_samples, "leave out what can't be used instead of stopping");
     t.add("overwrite", overwrite, "replace manifests that are there");
+    t.section("Settings and help");
     t.add("config", config, "TOML file with these settings; flags beat it");
     t.add("print_config", print_config, "print the settings as TOML and end");
     return t;
@@ -311,7 +318,8 @@ int prepare_command(const std::vector<std::string>& arguments) {
   FlagTable table = options.table();
   Positional folder{
       "FOLDER", "recordings with their texts; or a table (csv, tsv, jsonl), or one recording", {}, ""};
-  const CommandText text{"prepare", "Makes JSONL ChatML manifests of recordings and their texts."};
+  const CommandText text{"prepare", "Makes JSONL ChatML manifests of recordings and their texts.",
+                         "my_recordings --out my_voice"};
   if (!parse_command_line(text, arguments, table, &folder)) return 0;
   const fs::path path(folder.value);
   return prepare(path.has_filename() ? path : path.parent_path(), options);  // "recordings/" is "recordings"

@@ -32,23 +32,55 @@ void print_overview() {
   std::printf("higgs_train %s: trains LoRA adapters for Higgs Audio\n\n", version());
   std::printf("higgs_train COMMAND [flags]; without a command word it trains\n\n");
   for (const Entry& entry : kCommands) std::printf("  %-10s %s\n", entry.name, entry.summary);
-  std::printf("\nhiggs_train COMMAND --help shows a command's flags.\n");
+  std::printf(
+      "\nhiggs_train COMMAND --help shows a command's flags; higgs_train help --markdown shows all of them.\n"
+      "Exit codes: 0 done; 1 the run failed; 2 a mistake in flags, configuration or data, named in one\n"
+      "line; 143 stopped by a signal with a checkpoint saved.\n");
+}
+
+int run_named(const std::string& name, const std::vector<std::string>& arguments) {
+  for (const Entry& entry : kCommands) {
+    if (name == entry.name) return entry.run(arguments);
+  }
+  throw UserError("unknown command '" + name + "'; higgs_train --help lists them");
+}
+
+// docs/flags.md.
+int print_all_flags() {
+  std::printf(
+      "# Flags of every command\n"
+      "Printed by `higgs_train help --markdown`; a test compares. `N` is a whole number, `X` a number; a "
+      "flag\n"
+      "without either, or a choice, is a switch. Where a command has `--config`, a setting has the same name "
+      "in\n"
+      "that file (TOML: `lr = 1e-4`), and a flag beats the file. Every command has `--help` too.\n");
+  for (const Entry& entry : kCommands) {
+    std::printf("\n");
+    entry.run({"--help", "--markdown"});
+  }
+  return 0;
+}
+
+int help(const std::vector<std::string>& words) {
+  if (words.size() == 2 && words[1] == "--markdown") return print_all_flags();
+  if (words.size() == 2) return run_named(words[1], {"--help"});
+  print_overview();
+  return 0;
 }
 
 int run_command(const std::vector<std::string>& words) {
-  if (words.empty() || words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
+  if (words.empty()) {
     print_overview();
-    return words.empty() ? 2 : 0;
+    return 2;
   }
+  if (words[0] == "help") return help(words);
+  if (words[0] == "--help" || words[0] == "-h") return help({});
   if (words[0] == "--version") {
     std::printf("higgs_train %s\n", version());
     return 0;
   }
-  for (const Entry& entry : kCommands) {
-    if (words[0] == entry.name) return entry.run({words.begin() + 1, words.end()});
-  }
   if (words[0].rfind("--", 0) == 0) return train_command(words);
-  throw UserError("unknown command '" + words[0] + "'; higgs_train --help lists them");
+  return run_named(words[0], {words.begin() + 1, words.end()});
 }
 
 // MKL promises the same bits from one run to the next only so (its "conditional numerical reproducibility").

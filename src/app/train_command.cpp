@@ -1,15 +1,11 @@
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <optional>
-#include <sstream>
 
 #include "auditions.h"
 #include "higgs/app/command_line.h"
 #include "higgs/app/commands.h"
-#include "higgs/app/prompt_file.h"
 #include "higgs/base/error.h"
 #include "higgs/base/hash.h"
 #include "higgs/base/log.h"
@@ -19,7 +15,9 @@
 #include "higgs/report/run_log.h"
 #include "run_folder.h"
 #include "stop_signal.h"
+#include "train_method.h"
 #include "train_options.h"
+#include "train_result.h"
 #include "training_data.h"
 
 namespace higgs {
@@ -37,28 +35,13 @@ bool use_text_loss(const HiggsModel& model, const FlagTable& table, const TrainO
   return false;
 }
 
-std::vector<GroupValue> parse_ranks(const std::string& text) {
-  std::vector<GroupValue> ranks = parse_group_values(text, "--rank_pattern");
-  for (const GroupValue& rank : ranks) {
-    if (rank.value != std::floor(rank.value) || rank.value > 4096.0)
-      throw UserError("--rank_pattern '" + text + "': a rank is a whole number from 0 to 4096");
-  }
-  return ranks;
-}
-
 // What the flags mean for the trainer.
 void complete_options(TrainOptions& options, const LaunchInfo& launch) {
   options.lora.seed = static_cast<std::uint64_t>(options.seed);
   options.trainer.seed = static_cast<std::uint64_t>(options.seed);
   options.trainer.objective.sum_codebooks = options.codebook_reduction == "sum";
   options.trainer.self_test = options.self_test == "on";
-  options.trainer.schedule = options.lr_schedule == "cosine"   ? Schedule::kCosine
-                             : options.lr_schedule == "linear" ? Schedule::kLinear
-                                                               : Schedule::kConstant;
-  options.trainer.rates = parse_group_values(options.lr_pattern, "--lr_pattern");
-  options.lora.ranks = parse_ranks(options.rank_pattern);
-  if (options.trainer.early_stopping > 0)
-    options.trainer.keep_best = std::max<std::int64_t>(options.trainer.keep_best, 1);
+  complete_method(options);
   options.trainer.go_on_without_checkpoint = options.on_save_error == "continue";
   options.trainer.stop_when_not_finite = options.on_nonfinite == "stop";
   options.trainer.checkpoints = fs::path(options.output_dir) / "checkpoints";
@@ -81,57 +64,6 @@ std::string balance_text(StepPlanner planner, std::int64_t first) {
                 "tokens over ranks: the busiest has %.1f %% more than the mean (dealt out in order: %.1f %%)",
                 100.0 * balanced / static_cast<double>(steps), 100.0 * in_order / static_cast<double>(steps));
   return text;
-}
-
-std::vector<double> parse_codebook_weights(const std::string& text, std::int64_t num_codebooks) {
-  std::vector<double> weights;
-  std::istringstream numbers(text);
-  double sum = 0.0;
-  for (std::string number; std::getline(numbers, number, ',');) {
-    const auto fail = [&] {
-      throw UserError("--codebook_weights '" + text + "': '" + number + "' is not a number from 0 on");
-    };
-    double weight = 0.0;
-    const char* end = number.data() + number.size();
-    const auto [rest, error] = std::from_chars(number.data(), end, weight);
-    if (error != std::errc() || rest != end || !(weight >= 0.0 && weight <= 1e6)) fail();
-    weights.push_back(weight);
-    sum += weight;
-  }
-  if (!weights.empty() && (static_cast<std::int64_t>(weights.size()) != num_codebooks || sum <= 0.0)) {
-    throw UserError("--codebook_weights '" + text + "': the base has " + std::to_string(num_codebooks) +
-                    " codebooks; give a number for each, not all of them 0");
-  }
-  return weights;
-}
-
-std::unique_ptr<Adapter> make_adapter(HiggsModel& model, const FlagTable& table,
-                                      const TrainOptions& options) {
-  if (options.init_adapter.empty()) return std::make_unique<Adapter>(model, options.lora);
-  for (const char* flag : {"lora_r", "lora_alpha", "use_rslora", "use_dora", "rank_pattern"}) {
-    if (table.was_given(flag))
-      throw UserError(std::string("--") + flag + " is as the adapter of --init_adapter has it; leave it out");
-  }
-  auto adapter = std::make_unique<Adapter>(model, fs::path(options.init_adapter));
-  adapter->continue_with(options.lora);
-  log::info("starting from the adapter " + options.init_adapter);
-  return adapter;
-}
-
-// A run that ended early has gone on past its best.
-void take_best(const fs::path& checkpoints, Adapter& adapter) {
-  const auto best = best_checkpoint(checkpoints);
-  if (!best) return;
-  adapter.load_values(*best / "adapter_model.safetensors");
-  log::info("best checkpoint, by validation loss (audio): " + best->string());
-}
-
-void write_result(const fs::path& output, const Adapter& adapter, const Dataset& training) {
-  StagedFolder staged(output / "adapter");
-  adapter.save(staged.path());
-  write_prompt_file(staged.path(), {training.system_text, training.seconds_per_text_token});
-  staged.commit_over();
-  log::info("adapter: " + (output / "adapter").string());
 }
 
 void say_what_is_shared(const LeakAlarm& alarm) {
@@ -210,8 +142,7 @@ int train(TrainOptions& options, const FlagTable& table, Collective& ranks) {
   if (ranks.rank() == 0) folder.take(trainer.step(), table.to_toml());
   const bool finished = trainer.run(stop_requested);
   if (ranks.rank() == 0) {
-    if (finished && options.trainer.early_stopping > 0) take_best(options.trainer.checkpoints, adapter);
-    if (finished) write_result(output, adapter, data.training);
+    if (finished) write_result(base, options, data.training, trainer, adapter);
     run_log.write_report();
     if (!trainer.saved()) throw RunError("the last checkpoint could not be written; what is saved is older");
   }
@@ -230,7 +161,8 @@ int train_command(const std::vector<std::string>& arguments) {
   TrainOptions options;
   FlagTable table = options.table();
   const CommandText text{"train",
-                         "Trains a LoRA adapter on a JSONL ChatML manifest and writes it as a PEFT folder."};
+                         "Trains a LoRA adapter on a JSONL ChatML manifest and writes it as a PEFT folder.",
+                         "--train_manifest my_voice/train.jsonl --base_ckpt BASE --output_dir out/my_voice"};
   std::exception_ptr mistake;  // the same on all ranks, most likely: they say it together
   try {
     if (!parse_command_line(text, arguments, table)) return 0;

@@ -4,11 +4,15 @@ namespace higgs {
 
 FlagTable TrainOptions::table() {
   FlagTable t;
+  t.section("Data and result");
   t.add("train_manifest", train_manifest, "JSONL ChatML, one sample a line").require();
   t.add("output_dir", output_dir, "folder of the run: checkpoints, adapter, metrics").require();
+  t.section("Base, codec and device");
   base.describe(t);
+  t.section("Validation");
   t.add("val_manifest", val_manifest, "held-out samples; default: a part of the training samples");
   t.add("val_split", val_split, "that part; 0: no validation").range(0.0, 0.5);
+  t.section("Steps");
   t.add("batch_size", trainer.batch_size, "samples per micro-batch").range(1, 1e6);
   t.add("tokens_per_batch", trainer.tokens_per_batch,
         "tokens per micro-batch, audio frames included, instead of batch_size samples; 0: as batch_size says")
@@ -31,6 +35,7 @@ FlagTable TrainOptions::table() {
   t.add("wd", trainer.adamw.weight_decay, "AdamW's weight decay").range(0.0);
   t.add("max_grad_norm", trainer.max_grad_norm, "gradients are scaled down to this 2-norm; 0: never")
       .range(0.0);
+  t.section("Steps that go wrong");
   t.add("on_nonfinite", on_nonfinite,
         "a step with a loss or gradient that is not finite is left out, or ends the run; its samples are "
         "written to output_dir/skipped; ten in a row end it in any case")
@@ -42,6 +47,7 @@ FlagTable TrainOptions::table() {
         "audio loss, nats a code on clips never trained on, below which the run ends: the model must be "
         "seeing what it is to predict; 0: never")
       .range(0.0);
+  t.section("Adapter");
   t.add("lora_r", lora.r, "rank of the adapter").range(1, 4096);
   t.add("rank_pattern", rank_pattern,
         "other ranks for groups of linear maps, as lr_pattern names them; 0: no adapter there");
@@ -51,11 +57,13 @@ FlagTable TrainOptions::table() {
   t.add("use_rslora", lora.use_rslora, "its scale is alpha / sqrt(r) instead");
   t.add("use_dora", lora.use_dora, "DoRA: each output's magnitude is learned apart from its direction");
   t.add("lora_dropout", lora.dropout, "share of each module's inputs dropped").range(0.0, 0.99);
+  t.section("Losses");
   t.add("text_weight", trainer.objective.text_weight, "of the text loss").range(0.0).follow_checkpoint();
   t.add("audio_weight", trainer.objective.audio_weight, "of the audio loss").range(0.0);
   t.add("codebook_reduction", codebook_reduction, "of the codebooks' losses").choose({"mean", "sum"});
   t.add("codebook_weights", codebook_weights,
         "what each counts for in it, one number a codebook: 2,1,1,1,1,1,1,1; default: all the same");
+  t.section("Samples");
   t.add("max_tokens", max_tokens, "longest sample, audio frames included; samples are never cut").range(16);
   t.add("on_too_long", on_too_long, "what a longer sample does").choose({"error", "skip"});
   t.add("skip_bad_samples", skip_bad_samples, "leave out lines that can't be used instead of stopping");
@@ -64,6 +72,7 @@ FlagTable TrainOptions::table() {
         "most 16")
       .range(0, 256);
   t.add("seed", seed, "of shuffling, dropout and the adapter's first values").range(0);
+  t.section("Log, validation, checkpoints");
   t.add("log_steps", trainer.log_steps,
         "steps between lines in a log; a terminal shows each step in one live line")
       .range(1);
@@ -91,9 +100,11 @@ FlagTable TrainOptions::table() {
   t.add("on_save_error", on_save_error,
         "a checkpoint that can't be written (a full disk) ends the run, or is warned of; older ones stay")
       .choose({"stop", "continue"});
+  t.section("Going on");
   t.add("resume", resume,
         "auto: from the newest whole checkpoint in output_dir; none; or a checkpoint folder");
   t.add("overwrite", overwrite, "start anew in an output_dir that holds a run");
+  t.section("Computation and ranks");
   t.add("self_test", self_test,
         "before the first step, compare generation's logits with training's; stop where they differ")
       .choose({"on", "off"});
@@ -109,6 +120,7 @@ FlagTable TrainOptions::table() {
   t.add("replica_check_steps", trainer.replica_check_steps,
         "steps between comparisons of the ranks' adapters, bit by bit; 0: never")
       .range(0);
+  t.section("Settings and help");
   t.add("config", config, "TOML file with these settings; flags beat it");
   t.add("print_config", print_config, "print the settings as TOML and end");
   return t;

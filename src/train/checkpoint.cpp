@@ -145,10 +145,14 @@ std::optional<std::string> training_checkpoint_fault(const fs::path& folder) {
       folder, {"adapter_config.json", "adapter_model.safetensors", "optimizer.safetensors", kStateFile});
 }
 
+CheckpointState read_checkpoint_state(const fs::path& folder) {
+  const fs::path path = folder / kStateFile;
+  return state_from_json(read_file(path, kMaxJsonFile), path.string());
+}
+
 CheckpointState read_checkpoint(const fs::path& folder, Adapter& adapter, AdamW& optimizer) {
   if (const auto fault = training_checkpoint_fault(folder)) throw UserError(folder.string() + ": " + *fault);
-  const fs::path state_path = folder / kStateFile;
-  CheckpointState state = state_from_json(read_file(state_path, kMaxJsonFile), state_path.string());
+  CheckpointState state = read_checkpoint_state(folder);
 
   const fs::path optimizer_path = folder / "optimizer.safetensors";
   const auto file = std::make_shared<const SafetensorsFile>(optimizer_path, SafetensorsFile::Access::kRead);

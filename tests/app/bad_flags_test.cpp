@@ -152,6 +152,11 @@ TEST_F(BadFlags, OutputFilesThatAreFolders) {
       {"--json " + folder + ": is a folder"});
 }
 
+TEST_F(BadFlags, SwitchInAFileThatIsNeitherTrueNorFalse) {
+  expect_refused(with_config("lr = 1e-3\nuse_dora = \"yes\"\n"),
+                 {config() + ":2: --use_dora: 'yes' is neither true nor false"});
+}
+
 TEST_F(BadFlags, HelpOfAnUnknownCommandIsAnError) {
   expect_refused({"trian", "--help"}, {"unknown command 'trian'"});
 }

@@ -1,6 +1,7 @@
 // `generate` as a process, with the digit speaker of demo/.
 #include "app_test.h"
 #include "higgs/audio/waveform.h"
+#include "higgs/codec/codes.h"
 #include "higgs/formats/safetensors.h"
 
 namespace higgs::test {
@@ -35,6 +36,23 @@ TEST_F(Generate, WritesA24KilohertzWavAndSaysThatItStopped) {
   float loudest = 0;
   for (const float sample : wave.samples) loudest = std::max(loudest, std::abs(sample));
   EXPECT_GT(loudest, 0.05f) << "silence";
+}
+
+// A base whose end is the code that this one says first.
+TEST_F(Generate, AModelThatSaysNothingIsAFailureThatNamesThePrompt) {
+  const Arguments text = {"--text", "seven three", "--greedy"};
+  run(command("a.wav") + text + Arguments{"--out_codes", scratch / "a.safetensors"});
+  fs::copy(demo("base"), scratch / "mute");
+  Json config = Json::parse(text_of(scratch / "mute/config.json"));
+  config["audio_stream_eos_id"] = read_codes(scratch / "a.safetensors").at(0, 0);
+  write("mute/config.json", config.dump());
+  const ProcessResult result = higgs(Arguments{"generate", "--out", scratch / "b.wav", "--base_ckpt",
+                                               scratch / "mute", "--audio_tokenizer", demo("codec")} +
+                                     text);
+  EXPECT_EQ(result.exit_code, 1) << result.err;
+  EXPECT_NE(result.err.find(": the model said nothing (no frame before its EOS)"), std::string::npos)
+      << result.err;
+  EXPECT_FALSE(fs::exists(scratch / "b.wav"));
 }
 
 TEST_F(Generate, SameSeedGivesTheSameBytes) {

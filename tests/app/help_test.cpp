@@ -2,9 +2,12 @@
 //   for c in train prepare check generate encode evaluate merge plan inspect; do
 //     build/higgs_train $c --help > tests/golden/help/$c.txt
 //   done; build/higgs_train --help > tests/golden/help/overview.txt
+//   build/higgs_train help --markdown > docs/flags.md
+#include <algorithm>
 #include <sstream>
 
 #include "app_test.h"
+#include "support/terminal.h"
 
 namespace higgs::test {
 namespace {
@@ -48,6 +51,40 @@ TEST_F(Help, WithoutArgumentsTheOverviewIsShownAndTheCodeIs2) {
   const ProcessResult result = higgs({});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_EQ(without_version(result.out), without_version(text_of(golden("help/overview.txt"))));
+}
+
+TEST_F(Help, TheWordBeforeACommandGivesTheCommandsHelp) {
+  EXPECT_EQ(run({"help", "merge"}).out, text_of(golden("help/merge.txt")));
+  EXPECT_EQ(higgs({"help", "nothing"}).exit_code, 2);
+}
+
+TEST_F(Help, DocumentOfAllFlagsIsWhatTheProgramPrints) {
+  EXPECT_EQ(run({"help", "--markdown"}).out, text_of(source_dir() / "docs/flags.md"));
+}
+
+TEST_F(Help, IsAtMost100ColumnsWideWhereThereIsNoTerminal) {
+  for (const auto& entry : fs::directory_iterator(golden("help"))) {
+    for (const std::string& line : lines_of(text_of(entry.path()))) EXPECT_LE(line.size(), 100u) << line;
+  }
+  Environment variables = environment();
+  variables["COLUMNS"] = "60";
+  EXPECT_EQ(run_process({program(), "train", "--help"}, variables).out, text_of(golden("help/train.txt")));
+}
+
+TEST_F(Help, FollowsTheWindowOfATerminal) {
+  for (const int columns : {60, 90, 200}) {
+    Environment variables = environment();
+    variables["COLUMNS"] = "";
+    const TerminalResult result = in_terminal(columns, Arguments{program(), "train", "--help"}, variables);
+    EXPECT_EQ(result.exit_code, 0);
+    std::size_t widest = 0;
+    for (const std::string& row : lines_of(result.bytes.substr(0, result.bytes.find("Example:")))) {
+      widest = std::max(widest, row.size() - (!row.empty() && row.back() == '\r' ? 1 : 0));
+    }
+    const auto width = static_cast<std::size_t>(std::min(columns, 100));
+    EXPECT_LE(widest, width);
+    EXPECT_GT(widest + 12, width) << "the window isn't used";
+  }
 }
 
 TEST_F(Help, VersionIsOneLine) {

@@ -47,6 +47,16 @@ TEST_F(RunFolderTest, OtherPeoplesFilesAreNoBeginning) {
   expect_refused(command("run") + common, "is not empty and holds no checkpoint to resume");
 }
 
+TEST_F(RunFolderTest, AFinishedRunIsReplacedOnlyWhenAsked) {
+  run(command("run") + Arguments{"--max_steps", "1"});
+  expect_refused(command("run") + Arguments{"--max_steps", "1", "--resume", "none"},
+                 (scratch / "run").string() + ": holds a run; --overwrite starts anew there");
+  fs::remove(scratch / "run/checkpoints/step-000001/MANIFEST.json");
+  expect_refused(
+      command("run") + Arguments{"--max_steps", "1"},
+      (scratch / "run").string() + ": holds a run of which no checkpoint is whole; --overwrite starts anew");
+}
+
 TEST_F(RunFolderTest, GoingBackKeepsLaterCheckpointsUnderAnotherName) {
   run(command("run") + common);
   const std::string whole = adapter("run");

@@ -70,5 +70,15 @@ TEST(CodesFile, RefusesWhatIsNoCode) {
   EXPECT_EQ(message(), path.string() + ": tensor 'codes' must hold integers");
 }
 
+TEST(CheckCodes, RefusesWhatTheBaseCannotTake) {
+  const auto message = [](const Codes& codes) {
+    return user_error([&] { check_codes(codes, 2, 4, "m:1"); });
+  };
+  check_codes({2, 1, {0, 3}}, 2, 4, "m:1");
+  EXPECT_EQ(message({3, 1, {0, 1, 2}}), "m:1: holds 3 codebooks, the base has 2");
+  EXPECT_EQ(message({2, 0, {}}), "m:1: holds no frames");
+  EXPECT_EQ(message({2, 1, {0, 4}}), "m:1: code 4 is outside the codebook of 4");
+}
+
 }  // namespace
 }  // namespace higgs

@@ -82,7 +82,10 @@ TEST(NamedTable, FindsItsDelimiter) {
     EXPECT_EQ(table.where(row), "t.csv:2");
   }
   EXPECT_EQ(NamedTable("a, b\tc", "t.TSV").columns(), (Fields{"a, b", "c"}));
-  EXPECT_NE(user_error([] { NamedTable("\n\n", "t.csv"); }).find("t.csv: is empty"), std::string::npos);
+  EXPECT_NE(user_error([] {
+              NamedTable("\n\n", "t.csv");
+            }).find("t.csv: is empty; its first row must name the columns"),
+            std::string::npos);
 }
 
 }  // namespace

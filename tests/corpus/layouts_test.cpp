@@ -129,7 +129,16 @@ TEST_F(Layouts, TableWithUsualAndNamedColumns) {
   EXPECT_EQ(all[0].speaker(), "bob");
   EXPECT_DOUBLE_EQ(*all[0].offset, 1.5);
   EXPECT_DOUBLE_EQ(*all[0].duration, 1.5);
-  EXPECT_NE(user_error([&] { read(CorpusLayout::kTable); }).find("holds 2 tables"), std::string::npos);
+  EXPECT_NE(
+      user_error([&] { read(CorpusLayout::kTable); }).find("holds 2 tables (csv, tsv); name the one to read"),
+      std::string::npos);
+}
+
+TEST_F(Layouts, TableRowWithoutARecordingIsNamed) {
+  wav("x.wav", 4);
+  text("all.csv", "file_name,text\nx.wav,One.\n,Two.\n");
+  EXPECT_EQ(read(CorpusLayout::kTable).size(), 1u);
+  expect_mistake(at("all.csv") + ":3: names no recording; fill in the column, or remove the row");
 }
 
 TEST_F(Layouts, TableNamesWhatIsWrong) {

@@ -103,6 +103,13 @@ TEST(TextGrid, EveryTruncationIsRefusedByLine) {
   }
 }
 
+TEST(TextGrid, ATextCutShortIsNamedWithItsLine) {
+  Found found;
+  const std::string text(kShort);
+  EXPECT_EQ(user_error([&] { parse(text.substr(0, text.find("one\"") + 2), found); }),
+            "a.TextGrid:14: a quote is not closed; is it cut short?");
+}
+
 TEST(TextGrid, HostileNumbersAreRefused) {
   for (const char* bad : {"1e999", "99999999999999999999", "-1", "2.5", "0x", "1..2"}) {
     std::string text = kShort;

@@ -29,6 +29,10 @@ TEST(Base64, EncodesTheStandardVectors) {
 }
 
 TEST(Base64, RefusesWhatIsNotBase64NamingTheLine) {
+  EXPECT_EQ(test::user_error([] { decode_base64("Zm9v!", "m.jsonl:7"); }),
+            "m.jsonl:7: raw_audio is not valid base64");
+  EXPECT_EQ(test::user_error([] { decode_base64("Zg", "m.jsonl:7"); }),
+            "m.jsonl:7: raw_audio is not valid base64 (cut short?)");
   for (const char* text : {"Zg=", "Zg", "Z", "Zm9v!", "Zg==Zg==", "====", "Zm9v-_"}) {
     EXPECT_EQ(test::user_error([&] { decode_base64(text, "m.jsonl:7"); }).rfind("m.jsonl:7", 0), 0u) << text;
   }

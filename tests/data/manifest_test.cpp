@@ -30,7 +30,8 @@ TEST(Manifest, RefusesFilesWithoutSamples) {
   for (const char* name : {"empty.jsonl", "blank.jsonl"}) {
     const std::string message = test::user_error([&] { count_samples(folder / name); });
     EXPECT_NE(message.find(name), std::string::npos) << message;
-    EXPECT_NE(message.find("no sample"), std::string::npos) << message;
+    EXPECT_NE(message.find(": holds no sample; each line is one ChatML sample in JSON"), std::string::npos)
+        << message;
   }
   EXPECT_NE(test::user_error([&] { Manifest(folder / "absent.jsonl"); }).find("absent.jsonl"),
             std::string::npos);

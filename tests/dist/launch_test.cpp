@@ -131,7 +131,8 @@ TEST(Launch, NamesTheVariableThatIsMissingOrWrong) {
   expect_refused({{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "node0"}}, {"LOCAL_RANK is missing"});
   expect_refused({{"SLURM_PROCID", "0"}, {"SLURM_LOCALID", "0"}}, {"SLURM_NTASKS is missing"});
   expect_refused({{"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "2"}}, {"SLURM_LOCALID is missing"});
-  expect_refused(with(kSrun, {{"SLURM_STEP_TASKS_PER_NODE", "4,x"}}), {"SLURM_STEP_TASKS_PER_NODE='4,x'"});
+  expect_refused(with(kSrun, {{"SLURM_STEP_TASKS_PER_NODE", "4,x"}}),
+                 {"SLURM_STEP_TASKS_PER_NODE='4,x' can't be read"});
   expect_refused(with(kSrun, {{"SLURM_NODEID", "2"}}), {"SLURM_NODEID=2", "SLURM_STEP_TASKS_PER_NODE"});
   expect_refused({{"PMIX_RANK", "0"}}, {"OMPI_COMM_WORLD_SIZE is missing", "PMIX_RANK"});
 }

@@ -129,7 +129,8 @@ TEST(PeftConfig, RefusesWhatItDoesNotDoByName) {
     EXPECT_THAT(refusal(key, {1}), HasSubstr(std::string(key) + " is not supported"));
     EXPECT_NO_THROW(read_with(key, Json::array()));
   }
-  EXPECT_THAT(refusal("layer_replication", {{0, 1}}), HasSubstr("layer_replication is not supported"));
+  EXPECT_THAT(refusal("layer_replication", {{0, 1}}),
+              HasSubstr("layer_replication is not supported; merge the adapter with peft, or train another"));
   for (const char* bias : {"lora_only", "all"})
     EXPECT_THAT(refusal("bias", bias), HasSubstr("bias must be \"none\""));
 }

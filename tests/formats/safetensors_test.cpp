@@ -215,6 +215,9 @@ TEST(SafetensorsRefuses, AFieldThatIsMissingOrOfTheWrongKind) {
             std::string::npos);
   EXPECT_NE(refusal(file_with("{" + tensor("t", "U8", "1", "[0,1]") + "}", 1)).find("key 'shape'"),
             std::string::npos);
+  EXPECT_NE(refusal(file_with("{" + tensor("t", "U8", "[1]", "[1,0]") + "}", 1))
+                .find("tensor 't': data_offsets must be two ascending numbers"),
+            std::string::npos);
   for (const char* offsets : {"[0]", "[0,1,1]", "[1,0]", "[-1,0]", "3", "[0,\"1\"]"}) {
     EXPECT_NE(refusal(file_with("{" + tensor("t", "U8", "[1]", offsets) + "}", 1)).find("data_offsets"),
               std::string::npos)

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "higgs/base/error.h"
+#include "support/paths.h"
+
 #include "support/process.h"
 
 namespace higgs::test {
@@ -41,6 +44,26 @@ TEST(Unfinished, WhatSteppedAsideComesBack) {
   EXPECT_EQ(text_of(folder / "a/f"), ".tmp-a.5.old");
   EXPECT_EQ(text_of(folder / "b/f"), "b");
   EXPECT_EQ(snapshot(folder.path()).size(), 4u);
+}
+
+TEST(StagedFolder, WhatIsInTheWayIsNamedBeforeAnythingIsWritten) {
+  const TemporaryFolder folder;
+  fs::create_directories(folder / "full");
+  write_text(folder / "full/f", "x");
+  check_is_new_folder(folder / "none", "--out");
+  EXPECT_EQ(user_error([&] { check_is_new_folder(folder / "full", "--out"); }),
+            "--out " + (folder / "full").string() + ": is not empty; give another folder");
+  EXPECT_EQ(user_error([&] { check_is_new_folder(folder / "full/f", "--out"); }),
+            "--out " + (folder / "full/f").string() + ": is a file");
+  check_disk_space(folder / "none", 1);
+  try {
+    check_disk_space(folder / "none", std::uint64_t{1} << 62);
+    ADD_FAILURE() << "no disk has room for that";
+  } catch (const RunError& error) {
+    const std::string said = error.what();
+    EXPECT_EQ(said.rfind((folder / "none").string() + ": needs ", 0), 0u) << said;
+    EXPECT_NE(said.find(" are free there; make room or give another folder"), std::string::npos) << said;
+  }
 }
 
 // Behind a link, ".." is the folder that holds what the link points to.

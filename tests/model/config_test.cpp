@@ -12,6 +12,7 @@
 #include "higgs/model/layout.h"
 #include "higgs/model/rope.h"
 #include "higgs/model/special_ids.h"
+#include "higgs/text/tokenizer.h"
 #include "support/paths.h"
 #include "support/process.h"
 
@@ -322,6 +323,16 @@ TEST(ModelConfig, RefusesNumbersThatNoModelHas) {
                 c["rope_parameters"]["low_freq_factor"] = c["rope_parameters"]["high_freq_factor"];
               }),
               HasSubstr("high_freq_factor above low_freq_factor"));
+}
+
+TEST(SpecialIds, RefusesATokenizerLargerThanTheModel) {
+  const auto tokenizer = load_tokenizer(golden("hf/model"));
+  ModelConfig config = read_changed("hf/model", [](Json&) {});
+  EXPECT_NO_THROW(special_ids(config, *tokenizer));
+  config.vocab_size = tokenizer->vocab_size() - 1;
+  EXPECT_THAT(user_error([&] { special_ids(config, *tokenizer); }),
+              HasSubstr(" tokens, the model only " + std::to_string(config.vocab_size) +
+                        "; they are of different checkpoints"));
 }
 
 TEST(SpecialIds, RefusesOneIdForBothKindsOfClips) {

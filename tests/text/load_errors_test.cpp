@@ -68,10 +68,11 @@ TEST(LoadTokenizer, WrongTypesAreNamed) {
   expect_says(changed("/model/vocab/a", kMaxTokenId), "the id of 'a'");  // a table that long for one token
   expect_says(changed("/model/vocab/a", 98), "two tokens have the id 98");
   expect_says(changed("/model/merges", "x"), "'merges'");
-  expect_says(changed("/model/merges/0", "abc"), "merge 0");
+  expect_says(changed("/model/merges/0", "abc"),
+              "merge 0 ('abc') must be two tokens with a space between them");
   expect_says(changed("/model/merges/0", "a b c"), "merge 0");
-  expect_says(changed("/model/merges/0", {"a"}), "merge 0");
-  expect_says(changed("/model/merges/0", "a zz"), "'zz'");
+  expect_says(changed("/model/merges/0", {"a"}), "merge 0 must be \"a b\" or [\"a\", \"b\"]");
+  expect_says(changed("/model/merges/0", "a zz"), "merge 0 names 'zz', which the vocabulary lacks");
   expect_says(changed("/model/merges/0", "a c"), "'ac'");
   expect_says(changed("/model/ignore_merges", 1), "'ignore_merges'");
   expect_says(changed("/added_tokens", 1), "'added_tokens'");
@@ -88,12 +89,15 @@ TEST(LoadTokenizer, WhatIsNotSupportedIsRefusedByName) {
   };
   expect_says(changed("/model/type", "Unigram"), "'Unigram'");
   expect_says(changed("/model/dropout", 0.1), "'dropout'");
-  expect_says(changed("/model/byte_fallback", true), "'byte_fallback'");
+  expect_says(changed("/model/byte_fallback", true),
+              "'byte_fallback' is set, which byte-level BPE here does not support");
   expect_says(changed("/model/continuing_subword_prefix", "##"), "'continuing_subword_prefix'");
-  expect_says(changed("/model/end_of_word_suffix", "</w>"), "'end_of_word_suffix'");
+  expect_says(changed("/model/end_of_word_suffix", "</w>"),
+              "'end_of_word_suffix' is set, which byte-level BPE here does not support");
   expect_says(changed("/normalizer", {{"type", "NFC"}}), "normalizer 'NFC'");
   expect_says(changed("/decoder", {{"type", "Metaspace"}}), "decoder 'Metaspace'");
-  expect_says(changed("/pre_tokenizer", nullptr), "no 'ByteLevel'");
+  expect_says(changed("/pre_tokenizer", nullptr),
+              "pre_tokenizer has no 'ByteLevel', only byte-level BPE is supported");
   expect_says(changed("/pre_tokenizer/type", "Whitespace"), "'Whitespace'");
   expect_says(changed("/pre_tokenizer/add_prefix_space", true), "'add_prefix_space'");
   const Json split = {{"type", "Split"}, {"pattern", {{"Regex", "a"}}}, {"behavior", "Isolated"}};
@@ -107,8 +111,16 @@ TEST(LoadTokenizer, WhatIsNotSupportedIsRefusedByName) {
   expect_says(with_split("invert", true), "'invert'");
   expect_says(with_split("pattern", {{"String", "a"}}), "'Regex'");
   expect_says(with_split("pattern", {{"Regex", "^a"}}), "'^'");
+  expect_says(with_split("pattern", {{"Regex", std::string(5000, 'a')}}),
+              "a pattern of 5000 bytes, at most 4096 are allowed");
   const Json many(kMaxSplits + 1, split);
   expect_says(changed("/pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", many}}), "Splits");
+}
+
+TEST(LoadTokenizer, ATokenThatTheModelNeedsIsNamed) {
+  const auto tokenizer = load(tiny_tokenizer({}, Json::array()));
+  expect_says(user_error([&] { tokenizer->id_of("<|AUDIO_OUT|>"); }),
+              "the tokenizer has no token '<|AUDIO_OUT|>'; use the tokenizer that belongs to the checkpoint");
 }
 
 TEST(LoadTokenizer, ABrokenCompanionFileIsNamed) {

@@ -1,6 +1,7 @@
 // Checkpoints: whole or refused, and a resumed run is the uninterrupted one, bit for bit.
 #include <gmock/gmock.h>
 
+#include "higgs/base/json.h"
 #include "higgs/model/lora_linear.h"
 #include "higgs/train/checkpoint.h"
 #include "support/process.h"
@@ -301,6 +302,14 @@ TEST(CheckpointState, ComesBackAsItWas) {
   state.settings = {{"--lr", "0.1"}};
   const std::string text = to_json(state);
   EXPECT_EQ(to_json(state_from_json(text, "f")), text);
+  const auto refusal_with = [&](const char* key, const Json& value) {
+    Json changed = Json::parse(text);
+    changed[key] = value;
+    return user_error([&] { state_from_json(changed.dump(), "f"); });
+  };
+  EXPECT_EQ(refusal_with("step", -1), "f: key 'step' must not be negative");
+  EXPECT_EQ(refusal_with("samples_left", {3, 2}), "f: key 'samples_left' must hold ascending positions");
+  EXPECT_EQ(refusal_with("origin_step", std::int64_t{1} << 40), "f: key 'origin_step' lies behind 'step'");
   EXPECT_EQ(state_from_json(text, "f").newest_losses, state.newest_losses);
   EXPECT_EQ(state_from_json(text, "f").left_out_in_row, 2);
 }

@@ -15,17 +15,15 @@ struct Positional {
   std::string value;
 };
 
-// What a command does, for `--help`.
+// What a command does, for `--help`. `example` is its arguments in a usual call.
 struct CommandText {
-  std::string name, summary;
+  std::string name, summary, example;
 };
 
 // Reads `arguments` (without program and command word) into the table, then the file --config names, when the
-// table has such a flag. False when --help or --print_config was asked for and printed. UserError otherwise.
+// table has such a flag. False when --help (with --markdown: as a part of docs/flags.md) or --print_config
+// was asked for and printed. UserError otherwise.
 bool parse_command_line(const CommandText& command, std::vector<std::string> arguments, FlagTable& table,
                         Positional* positional = nullptr);
-
-// What `--help` prints.
-std::string help_text(const CommandText& command, const FlagTable& table, const Positional* positional);
 
 }  // namespace higgs

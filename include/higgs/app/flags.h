@@ -23,6 +23,7 @@ struct Flag {
   bool required = false;
   bool given = false;            // by flag or file, not by default
   bool from_checkpoint = false;  // not given, it is as base or adapter allow; then giving the default matters
+  std::string section{};         // the heading it stands under in help
 
   Flag& choose(std::vector<std::string> values);
   Flag& range(double lowest, double highest = std::numeric_limits<double>::infinity());
@@ -36,8 +37,11 @@ class FlagTable {
   template <typename T>
   Flag& add(std::string name, T& target, std::string help) {
     flags_.push_back(Flag{std::move(name), std::move(help), &target, {}});
+    flags_.back().section = section_;
     return flags_.back();
   }
+  // Flags added from here on stand under this heading in help.
+  void section(std::string heading) { section_ = std::move(heading); }
 
   std::vector<Flag>& flags() { return flags_; }
   const std::vector<Flag>& flags() const { return flags_; }
@@ -61,6 +65,7 @@ class FlagTable {
 
  private:
   std::vector<Flag> flags_;
+  std::string section_;
 };
 
 }  // namespace higgs

@@ -63,6 +63,9 @@ class CheckpointImage {
 // Why a run can't go on from this folder, or nothing when it is a whole checkpoint of training.
 std::optional<std::string> training_checkpoint_fault(const fs::path& folder);
 
+// Its trainer_state.json alone. UserError.
+CheckpointState read_checkpoint_state(const fs::path& folder);
+
 // UserError when the folder is incomplete, damaged, or of another adapter.
 CheckpointState read_checkpoint(const fs::path& folder, Adapter& adapter, AdamW& optimizer);
 

@@ -124,6 +124,10 @@ class Trainer {
   std::int64_t total_steps() const { return planner_->total_steps(); }
   std::int64_t step() const { return step_; }
   const LeakAlarm& leak_alarm() const { return leak_alarm_; }
+  // Audio loss (the whole where there is none) of the validation after the last step, if there was one.
+  std::optional<double> validation_loss() const {
+    return evaluated_step_ == step_ ? std::optional<double>(validation_loss_) : std::nullopt;
+  }
 
  private:
   // A step whose numbers are on their way to the host.
