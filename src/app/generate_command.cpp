@@ -1,5 +1,6 @@
 // `generate`: text to WAV files.
 #include <cstdio>
+#include <map>
 #include <optional>
 #include <sstream>
 
@@ -13,9 +14,11 @@
 #include "higgs/base/log.h"
 #include "higgs/data/manifest.h"
 #include "higgs/data/prompt.h"
-#include "higgs/kernels/philox.h"
 #include "higgs/model/adapter.h"
+#include "higgs/text/chunks.h"
+#include "narration.h"
 #include "output_file.h"
+#include "spoken_file.h"
 
 namespace higgs {
 namespace {
@@ -25,7 +28,7 @@ struct GenerateOptions {
   std::string adapter, text, text_file, manifest, ref_audio, ref_text, scene = kDefaultScene, out, out_codes,
                                                                        config;
   SamplingOptions sampling;
-  std::int64_t seed = 0;
+  std::int64_t seed = 0, batch_size = 8, chunk_chars = 300, chunk_context = 2;
   double max_seconds = 0.0;
   bool print_config = false;
 
@@ -44,20 +47,19 @@ struct GenerateOptions {
         .follow_checkpoint();
     describe_sampling(t, sampling);
     t.add("seed", seed, "of sampling").range(0);
-    t.add("max_seconds", max_seconds, "stop there at the latest; 0: 4 times the usual length, at least 10 s")
+    t.add("max_seconds", max_seconds,
+          "stop there at the latest, in every chunk; 0: 4 times the usual length, at least 10 s")
         .range(0.0);
+    t.add("batch_size", batch_size, "texts spoken together").range(1, 1024);
+    t.add("chunk_chars", chunk_chars,
+          "a longer text is cut at sentence ends and spoken chunk by chunk; 0: never; not with --manifest")
+        .range(0);
+    t.add("chunk_context", chunk_context, "chunks spoken before that the next one follows").range(0, 100);
     t.add("out_codes", out_codes, "safetensors for the codes");
     t.add("config", config, "TOML file with these settings; flags beat it");
     t.add("print_config", print_config, "print the settings as TOML and end");
     return t;
   }
-};
-
-struct Prompt {
-  ChatMLSample chat;
-  ClipFolder folder;
-  std::string where;
-  std::size_t text_tokens = 0;
 };
 
 std::vector<std::string> texts_of(const GenerateOptions& options) {
@@ -72,28 +74,32 @@ std::vector<std::string> texts_of(const GenerateOptions& options) {
   return texts;
 }
 
-std::vector<Prompt> make_prompts(const GenerateOptions& options, const std::string& system,
-                                 const Tokenizer& tokenizer) {
-  std::vector<Prompt> prompts;
-  if (!options.manifest.empty()) {
-    for (Manifest manifest(options.manifest, options.base.confine_paths); manifest.next();) {
-      const std::string where = manifest.where();
-      const ChatMLSample chat = prompt_of_sample(parse_chatml(manifest.line(), where), where);
-      prompts.push_back({chat, manifest.clips(), where, num_text_tokens(chat, tokenizer)});
-    }
-    return prompts;
+std::vector<Narration> narrations_of_manifest(const GenerateOptions& options) {
+  std::vector<Narration> narrations;
+  for (Manifest manifest(options.manifest, options.base.confine_paths); manifest.next();) {
+    const std::string where = manifest.where();
+    narrations.push_back(
+        {prompt_of_sample(parse_chatml(manifest.line(), where), where), {}, manifest.clips(), where});
   }
+  return narrations;
+}
+
+std::vector<Narration> narrations_of_texts(const GenerateOptions& options, const std::string& system) {
   std::optional<Reference> reference;
   if (!options.ref_audio.empty()) {
     reference.emplace();
     reference->audio.audio_url = options.ref_audio;
     reference->text = options.ref_text;
   }
-  for (const std::string& text : texts_of(options)) {
-    const ChatMLSample chat = generation_prompt(system, text, reference);
-    prompts.push_back({chat, fs::path(), "prompt", num_text_tokens(chat, tokenizer)});
+  const std::vector<std::string> texts = texts_of(options);
+  std::vector<Narration> narrations;
+  for (const std::string& text : texts) {
+    const std::string where = texts.size() == 1 ? "prompt" : "text " + std::to_string(narrations.size() + 1);
+    narrations.push_back({generation_prompt(system, text, reference),
+                          text_chunks(text, static_cast<std::size_t>(options.chunk_chars)), fs::path(),
+                          where});
   }
-  return prompts;
+  return narrations;
 }
 
 fs::path numbered(const fs::path& path, std::size_t index, std::size_t count) {
@@ -103,22 +109,43 @@ fs::path numbered(const fs::path& path, std::size_t index, std::size_t count) {
   return path.parent_path() / (path.stem().string() + number + path.extension().string());
 }
 
-std::int64_t max_frames(const GenerateOptions& options, const Prompt& prompt,
+std::int64_t max_frames(const GenerateOptions& options, std::size_t num_text_tokens,
                         const std::optional<PromptFile>& trained) {
   if (options.max_seconds <= 0.0)
-    return usual_frame_limit(prompt.text_tokens, trained ? trained->seconds_per_text_token : 0.0);
+    return usual_frame_limit(num_text_tokens, trained ? trained->seconds_per_text_token : 0.0);
   constexpr double kMost = 86400.0;  // a day
   return std::max<std::int64_t>(
       1, static_cast<std::int64_t>(std::min(options.max_seconds, kMost) * kFramesPerSecond));
 }
 
-void write_spoken(const SpokenClip& clip, const fs::path& wav, const fs::path& codes_file) {
-  write_wav(wav, clip.sound);
-  if (!codes_file.empty()) write_codes(codes_file, clip.generated.codes);
-  char seconds[32];
-  std::snprintf(seconds, sizeof seconds, "%.2f", clip.seconds());
-  log::info(wav.string() + ": " + seconds + " s, " +
-            (clip.generated.stopped ? "stopped by itself" : "did not stop"));
+// Speaks all into their files. RunError when there was nothing to write of some.
+void speak_all(BaseModel& base, const GenerateOptions& options, const std::vector<Narration>& narrations,
+               const NarrationOptions& how) {
+  std::map<std::size_t, SpokenFile> files;
+  std::vector<std::string> silent;
+  const auto file_of = [&](std::size_t i) -> SpokenFile& {
+    const auto found = files.find(i);
+    if (found != files.end()) return found->second;
+    SpokenFileOptions file;
+    file.wav = numbered(options.out, i, narrations.size());
+    if (!options.out_codes.empty()) file.codes = numbered(options.out_codes, i, narrations.size());
+    file.num_chunks = std::max<std::size_t>(1, narrations[i].chunks.size());
+    return files.emplace(i, SpokenFile(base.codes().codec(), std::move(file))).first->second;
+  };
+  narrate(base, narrations, how,
+          {[&](std::size_t i, const Codes& frames) { file_of(i).add(frames); },
+           [&](std::size_t i, const NarrationEnd& end) {
+             if (end.num_frames == 0) {
+               silent.push_back(narrations[i].where);
+               return;
+             }
+             file_of(i).finish(end);
+             files.erase(i);
+           }});
+  if (silent.empty()) return;
+  throw RunError(silent.front() +
+                 (silent.size() == 1 ? "" : " and " + std::to_string(silent.size() - 1) + " more") +
+                 ": the model said nothing (no frame before its EOS)");
 }
 
 int generate_all(GenerateOptions& options, const FlagTable& table) {
@@ -138,20 +165,19 @@ int generate_all(GenerateOptions& options, const FlagTable& table) {
   const std::optional<PromptFile> trained =
       read_prompt_file(options.adapter.empty() ? base.folder() : fs::path(options.adapter));
   const bool as_trained = trained && !trained->system_text.empty() && !table.was_given("scene");
-  const std::vector<Prompt> prompts =
-      make_prompts(options, as_trained ? trained->system_text : system_text(options.scene), base.tokenizer());
+  const std::vector<Narration> narrations =
+      options.manifest.empty()
+          ? narrations_of_texts(options, as_trained ? trained->system_text : system_text(options.scene))
+          : narrations_of_manifest(options);
   make_folder_for(options.out);
   if (!options.out_codes.empty()) make_folder_for(options.out_codes);
-  for (std::size_t i = 0; i < prompts.size(); ++i) {
-    options.sampling.seed = mix_key(static_cast<std::uint64_t>(options.seed), i);
-    const fs::path codes =
-        options.out_codes.empty() ? fs::path() : numbered(options.out_codes, i, prompts.size());
-    const SpokenClip clip = speak(base, prompts[i].chat, prompts[i].folder, prompts[i].where,
-                                  options.sampling, max_frames(options, prompts[i], trained));
-    if (clip.generated.codes.num_frames == 0)
-      throw RunError(prompts[i].where + ": the model said nothing (no frame before its EOS)");
-    write_spoken(clip, numbered(options.out, i, prompts.size()), codes);
-  }
+  NarrationOptions how;
+  how.sampling = options.sampling;
+  how.sampling.seed = static_cast<std::uint64_t>(options.seed);
+  how.batch_size = static_cast<std::size_t>(options.batch_size);
+  how.chunk_context = static_cast<std::size_t>(options.chunk_context);
+  how.max_frames = [&](std::size_t num_text_tokens) { return max_frames(options, num_text_tokens, trained); };
+  speak_all(base, options, narrations, how);
   return 0;
 }
 
