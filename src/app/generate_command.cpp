@@ -1,4 +1,6 @@
 // `generate`: text to WAV files.
+#include <unistd.h>
+
 #include <cstdio>
 #include <map>
 #include <optional>
@@ -23,6 +25,10 @@
 namespace higgs {
 namespace {
 
+// Frames decoded at a time while a WAV grows: a second. Each block is decoded with its context on both sides
+// again, 11 frames each, so shorter ones cost more.
+constexpr std::int64_t kStreamBlock = 25;
+
 struct GenerateOptions {
   BaseOptions base;
   std::string adapter, text, text_file, manifest, ref_audio, ref_text, scene = kDefaultScene, out, out_codes,
@@ -30,11 +36,12 @@ struct GenerateOptions {
   SamplingOptions sampling;
   std::int64_t seed = 0, batch_size = 8, chunk_chars = 300, chunk_context = 2;
   double max_seconds = 0.0;
-  bool print_config = false;
+  bool stream = false, print_config = false;
 
   FlagTable table() {
     FlagTable t;
-    t.add("out", out, "WAV to write; with several prompts a number goes before its ending").require();
+    t.add("out", out, "WAV to write, - for stdout; with several prompts a number goes before its ending")
+        .require();
     t.add("text", text, "what to say");
     t.add("text_file", text_file, "file with one text a line");
     t.add("manifest", manifest, "JSONL ChatML: each line's last assistant turn is spoken");
@@ -55,6 +62,7 @@ struct GenerateOptions {
           "a longer text is cut at sentence ends and spoken chunk by chunk; 0: never; not with --manifest")
         .range(0);
     t.add("chunk_context", chunk_context, "chunks spoken before that the next one follows").range(0, 100);
+    t.add("stream", stream, "the WAV grows while it is spoken, as it always does on stdout");
     t.add("out_codes", out_codes, "safetensors for the codes");
     t.add("config", config, "TOML file with these settings; flags beat it");
     t.add("print_config", print_config, "print the settings as TOML and end");
@@ -102,6 +110,29 @@ std::vector<Narration> narrations_of_texts(const GenerateOptions& options, const
   return narrations;
 }
 
+// Before anything is read or computed.
+void check_outputs(GenerateOptions& options) {
+  if (options.out == kStdout) {
+    if (::isatty(STDOUT_FILENO) != 0) {
+      throw UserError("--out -: stdout is a terminal; send it to a player, as in: ... --out - | aplay");
+    }
+    options.stream = true;
+  } else {
+    check_output_file(options.out, "--out");
+  }
+  if (options.out_codes == kStdout) throw UserError("--out_codes -: codes can't go to stdout; name a file");
+  if (!options.out_codes.empty()) check_output_file(options.out_codes, "--out_codes");
+}
+
+void make_folders(const GenerateOptions& options, std::size_t num_texts) {
+  if (options.out == kStdout && num_texts > 1) {
+    throw UserError("--out - takes one text, and there are " + std::to_string(num_texts) +
+                    "; give --out NAME.wav, a number goes before its ending");
+  }
+  if (options.out != kStdout) make_folder_for(options.out);
+  if (!options.out_codes.empty()) make_folder_for(options.out_codes);
+}
+
 fs::path numbered(const fs::path& path, std::size_t index, std::size_t count) {
   if (count == 1) return path;
   char number[24];
@@ -129,6 +160,7 @@ void speak_all(BaseModel& base, const GenerateOptions& options, const std::vecto
     SpokenFileOptions file;
     file.wav = numbered(options.out, i, narrations.size());
     if (!options.out_codes.empty()) file.codes = numbered(options.out_codes, i, narrations.size());
+    file.stream = options.stream;
     file.num_chunks = std::max<std::size_t>(1, narrations[i].chunks.size());
     return files.emplace(i, SpokenFile(base.codes().codec(), std::move(file))).first->second;
   };
@@ -154,8 +186,7 @@ int generate_all(GenerateOptions& options, const FlagTable& table) {
   if (!options.ref_audio.empty() && options.ref_text.empty()) {
     throw UserError("--ref_audio needs --ref_text: what is said in the clip");
   }
-  check_output_file(options.out, "--out");
-  if (!options.out_codes.empty()) check_output_file(options.out_codes, "--out_codes");
+  check_outputs(options);
   BaseModel base(options.base);
   take_base_sampling(base.folder(), table, options.sampling);
 
@@ -169,12 +200,12 @@ int generate_all(GenerateOptions& options, const FlagTable& table) {
       options.manifest.empty()
           ? narrations_of_texts(options, as_trained ? trained->system_text : system_text(options.scene))
           : narrations_of_manifest(options);
-  make_folder_for(options.out);
-  if (!options.out_codes.empty()) make_folder_for(options.out_codes);
+  make_folders(options, narrations.size());
   NarrationOptions how;
   how.sampling = options.sampling;
   how.sampling.seed = static_cast<std::uint64_t>(options.seed);
   how.batch_size = static_cast<std::size_t>(options.batch_size);
+  how.block_frames = options.stream ? kStreamBlock : 0;
   how.chunk_context = static_cast<std::size_t>(options.chunk_context);
   how.max_frames = [&](std::size_t num_text_tokens) { return max_frames(options, num_text_tokens, trained); };
   speak_all(base, options, narrations, how);
