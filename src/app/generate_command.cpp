@@ -21,6 +21,7 @@
 #include "narration.h"
 #include "output_file.h"
 #include "spoken_file.h"
+#include "voices.h"
 
 namespace higgs {
 namespace {
@@ -31,8 +32,8 @@ constexpr std::int64_t kStreamBlock = 25;
 
 struct GenerateOptions {
   BaseOptions base;
-  std::string adapter, text, text_file, manifest, ref_audio, ref_text, scene = kDefaultScene, out, out_codes,
-                                                                       config;
+  std::string adapter, text, text_file, manifest, speakers, scene = kDefaultScene, out, out_codes, config;
+  std::vector<std::string> ref_audio, ref_text;
   SamplingOptions sampling;
   std::int64_t seed = 0, batch_size = 8, chunk_chars = 300, chunk_context = 2;
   double max_seconds = 0.0;
@@ -47,8 +48,10 @@ struct GenerateOptions {
     t.add("manifest", manifest, "JSONL ChatML: each line's last assistant turn is spoken");
     base.describe(t);
     t.add("adapter", adapter, "PEFT folder; default: the base alone");
-    t.add("ref_audio", ref_audio, "clip of the voice to follow");
-    t.add("ref_text", ref_text, "what is said in it");
+    t.add("ref_audio", ref_audio,
+          "clip of the voice to follow; in a dialogue again for each speaker, from 0");
+    t.add("ref_text", ref_text, "what is said in it; as often, in the same order");
+    t.add("speakers", speakers, "voices of [SPEAKER0], [SPEAKER1], ... in words, a ';' between two");
     t.add("scene", scene,
           "scene in the system turn; '' leaves it out; default: as the adapter was trained, else this")
         .follow_checkpoint();
@@ -92,18 +95,13 @@ std::vector<Narration> narrations_of_manifest(const GenerateOptions& options) {
   return narrations;
 }
 
-std::vector<Narration> narrations_of_texts(const GenerateOptions& options, const std::string& system) {
-  std::optional<Reference> reference;
-  if (!options.ref_audio.empty()) {
-    reference.emplace();
-    reference->audio.audio_url = options.ref_audio;
-    reference->text = options.ref_text;
-  }
+std::vector<Narration> narrations_of_texts(const GenerateOptions& options, const std::string* trained) {
+  const Voices voices{options.ref_audio, options.ref_text, voices_in_words(options.speakers), options.scene};
   const std::vector<std::string> texts = texts_of(options);
   std::vector<Narration> narrations;
   for (const std::string& text : texts) {
     const std::string where = texts.size() == 1 ? "prompt" : "text " + std::to_string(narrations.size() + 1);
-    narrations.push_back({generation_prompt(system, text, reference),
+    narrations.push_back({voiced_prompt(voices, text, trained, where),
                           text_chunks(text, static_cast<std::size_t>(options.chunk_chars)), fs::path(),
                           where});
   }
@@ -183,9 +181,8 @@ void speak_all(BaseModel& base, const GenerateOptions& options, const std::vecto
 int generate_all(GenerateOptions& options, const FlagTable& table) {
   const int sources = !options.text.empty() + !options.text_file.empty() + !options.manifest.empty();
   if (sources != 1) throw UserError("give one of --text, --text_file and --manifest");
-  if (!options.ref_audio.empty() && options.ref_text.empty()) {
-    throw UserError("--ref_audio needs --ref_text: what is said in the clip");
-  }
+  check_voices({options.ref_audio, options.ref_text, voices_in_words(options.speakers), options.scene},
+               !options.manifest.empty());
   check_outputs(options);
   BaseModel base(options.base);
   take_base_sampling(base.folder(), table, options.sampling);
@@ -195,11 +192,11 @@ int generate_all(GenerateOptions& options, const FlagTable& table) {
   // A merged checkpoint keeps its adapter's.
   const std::optional<PromptFile> trained =
       read_prompt_file(options.adapter.empty() ? base.folder() : fs::path(options.adapter));
-  const bool as_trained = trained && !trained->system_text.empty() && !table.was_given("scene");
+  const bool as_trained =
+      trained && !trained->system_text.empty() && !table.was_given("scene") && options.speakers.empty();
   const std::vector<Narration> narrations =
-      options.manifest.empty()
-          ? narrations_of_texts(options, as_trained ? trained->system_text : system_text(options.scene))
-          : narrations_of_manifest(options);
+      options.manifest.empty() ? narrations_of_texts(options, as_trained ? &trained->system_text : nullptr)
+                               : narrations_of_manifest(options);
   make_folders(options, narrations.size());
   NarrationOptions how;
   how.sampling = options.sampling;
