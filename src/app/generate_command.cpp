@@ -27,7 +27,7 @@ namespace higgs {
 namespace {
 
 // Frames decoded at a time while a WAV grows: a second. Each block is decoded with its context on both sides
-// again, 11 frames each, so shorter ones cost more.
+// (11 frames each with the released codec), so shorter ones cost more.
 constexpr std::int64_t kStreamBlock = 25;
 
 struct GenerateOptions {
