@@ -224,13 +224,9 @@ const GenerationBatch::Sequence& GenerationBatch::find(std::size_t key) const {
   return **found;
 }
 
-// A later EOS may still take back the newest C - 1 columns' frames; once it is known, the end is.
+// The EOS column that ends the clip is one of those to come, or of the newest, whose frames aren't complete.
 std::int64_t GenerationBatch::num_ready(std::size_t key) const {
-  const Sequence& sequence = find(key);
-  const std::int64_t C = ids_.num_codebooks, columns = sequence.num_columns();
-  const std::int64_t complete = columns - C, remaining = sequence.delay.remaining();
-  return std::max<std::int64_t>(0,
-                                remaining >= 0 ? std::min(complete, columns + remaining - C - 1) : complete);
+  return std::max<std::int64_t>(0, find(key).num_columns() - ids_.num_codebooks);
 }
 
 Codes GenerationBatch::ready(std::size_t key, std::int64_t begin, std::int64_t end) const {

@@ -26,8 +26,6 @@ class DelayRule {
   DelayRule(std::int64_t num_codebooks, std::int64_t bos, std::int64_t eos);
   // Forces what isn't free in the next column. True when it is the clip's last.
   bool apply(std::span<std::int64_t> column);
-  // Columns still to come; -1 before the first EOS.
-  std::int64_t remaining() const { return remaining_; }
 
  private:
   std::int64_t num_codebooks_, bos_, eos_;
