@@ -46,6 +46,14 @@ bool parse_command_line(const CommandText& command, std::vector<std::string> arg
       app.add_flag_function("--" + flag.name, [&given, entry](std::int64_t count) {
         given.emplace_back(entry, count > 0 ? "true" : "false");
       });
+    } else if (std::holds_alternative<std::vector<std::string>*>(flag.target)) {
+      app.add_option_function<std::vector<std::string>>(
+             "--" + flag.name,
+             [&given, entry](const std::vector<std::string>& texts) {
+               for (const std::string& text : texts) given.emplace_back(entry, text);
+             })
+          ->allow_extra_args(false)
+          ->take_all();
     } else {
       app.add_option_function<std::string>(
              "--" + flag.name, [&given, entry](const std::string& text) { given.emplace_back(entry, text); })

@@ -90,6 +90,12 @@ Flag& Flag::require() {
 
 std::string Flag::value_text() const {
   if (const auto* text = std::get_if<std::string*>(&target)) return toml_string(**text);
+  if (const auto* list = std::get_if<std::vector<std::string>*>(&target)) {
+    if ((*list)->size() <= 1) return toml_string((*list)->empty() ? "" : (*list)->front());
+    std::string all;
+    for (const std::string& text : **list) all += (all.empty() ? "[" : ", ") + toml_string(text);
+    return all + "]";
+  }
   if (const auto* integer = std::get_if<std::int64_t*>(&target)) return std::to_string(**integer);
   if (const auto* real = std::get_if<double*>(&target)) return number_text(**real);
   return *std::get<bool*>(target) ? "true" : "false";
@@ -110,6 +116,8 @@ void FlagTable::set(Flag& flag, const std::string& text, const std::string& wher
       throw UserError(what + ": '" + text + "' is not one of " + all);
     }
     **target = text;
+  } else if (auto* list = std::get_if<std::vector<std::string>*>(&flag.target)) {
+    if (!text.empty()) (*list)->push_back(text);
   } else if (auto* integer = std::get_if<std::int64_t*>(&flag.target)) {
     const auto value = parse_number<std::int64_t>(
         text, what, "a whole number", [](const char* s, char** end) { return std::strtoll(s, end, 10); });
@@ -180,6 +188,14 @@ void FlagTable::read_config(const fs::path& path) {
                       (near.empty() ? "" : "; did you mean '" + near + "'?"));
     }
     if (flag->given) continue;
+    if (const toml::array* list = node.as_array();
+        list != nullptr && std::holds_alternative<std::vector<std::string>*>(flag->target)) {
+      for (const toml::node& item : *list) {
+        if (!item.is_string()) throw UserError(where + "'" + name + "' must be a list of strings");
+        set(*flag, item.value_or(std::string()), where);
+      }
+      continue;
+    }
     std::ostringstream text;
     if (node.is_string()) {
       text << node.value_or(std::string());

@@ -5,6 +5,7 @@
 
 #include "higgs/audio/waveform.h"
 #include "higgs/base/error.h"
+#include "pcm.h"
 
 namespace higgs {
 namespace {
@@ -16,10 +17,11 @@ void append(std::string& bytes, Integer value) {
   for (std::size_t i = 0; i < sizeof bits; ++i) bytes += static_cast<char>((bits >> (8 * i)) & 0xFF);
 }
 
-// RIFF header of a mono 16-bit file with `data_bytes` of samples.
-std::string header(std::uint32_t data_bytes, std::uint32_t sample_rate) {
+}  // namespace
+
+std::string wav_header(std::uint32_t riff_bytes, std::uint32_t data_bytes, std::uint32_t sample_rate) {
   std::string bytes = "RIFF";
-  append<std::uint32_t>(bytes, 36 + data_bytes);
+  append<std::uint32_t>(bytes, riff_bytes);
   bytes += "WAVEfmt ";
   append<std::uint32_t>(bytes, 16);
   append<std::uint16_t>(bytes, 1);  // PCM
@@ -33,15 +35,7 @@ std::string header(std::uint32_t data_bytes, std::uint32_t sample_rate) {
   return bytes;
 }
 
-}  // namespace
-
-std::string wav_bytes(std::span<const float> samples, int sample_rate, const std::string& name) {
-  HIGGS_ASSERT(sample_rate > 0);
-  if (samples.size() > (std::numeric_limits<std::uint32_t>::max() - 64) / 2) {
-    throw RunError(name + ": too long for a WAV file");
-  }
-  std::string bytes =
-      header(static_cast<std::uint32_t>(samples.size() * 2), static_cast<std::uint32_t>(sample_rate));
+void append_pcm(std::string& bytes, std::span<const float> samples, const std::string& name) {
   bytes.reserve(bytes.size() + samples.size() * 2);
   for (const float sample : samples) {
     if (!std::isfinite(sample)) throw RunError(name + ": a sample is not a finite number");
@@ -49,6 +43,17 @@ std::string wav_bytes(std::span<const float> samples, int sample_rate, const std
     const double value = std::clamp(static_cast<double>(sample) * 32768.0, -32768.0, 32767.0);
     append(bytes, static_cast<std::int16_t>(std::lrint(value)));
   }
+}
+
+std::string wav_bytes(std::span<const float> samples, int sample_rate, const std::string& name) {
+  HIGGS_ASSERT(sample_rate > 0);
+  if (samples.size() > (std::numeric_limits<std::uint32_t>::max() - 64) / 2) {
+    throw RunError(name + ": too long for a WAV file");
+  }
+  const auto data_bytes = static_cast<std::uint32_t>(samples.size() * 2);
+  std::string bytes =
+      wav_header(kWavHeaderRest + data_bytes, data_bytes, static_cast<std::uint32_t>(sample_rate));
+  append_pcm(bytes, samples, name);
   return bytes;
 }
 

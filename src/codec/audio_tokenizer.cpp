@@ -163,6 +163,9 @@ std::int64_t AudioTokenizer::codebook_size() const {
 std::int64_t AudioTokenizer::num_frames(std::int64_t num_samples) const {
   return plan_frames(num_samples, impl_->geometry, impl_->rule).num_frames;
 }
+std::int64_t AudioTokenizer::decoding_context() const {
+  return impl_->acoustic_decoder.context();
+}
 const std::string& AudioTokenizer::fingerprint() const {
   return impl_->fingerprint;
 }

@@ -18,6 +18,29 @@ std::string hash_of(const Codes& codes) {
 
 }  // namespace
 
+Codes frames_of(const Codes& codes, std::int64_t begin, std::int64_t end) {
+  HIGGS_ASSERT(0 <= begin && begin <= end && end <= codes.num_frames);
+  Codes part{codes.num_codebooks, end - begin, {}};
+  for (std::int64_t k = 0; k < codes.num_codebooks; ++k) {
+    const auto row = codes.values.begin() + k * codes.num_frames;
+    part.values.insert(part.values.end(), row + begin, row + end);
+  }
+  return part;
+}
+
+void append_frames(Codes& codes, const Codes& more) {
+  HIGGS_ASSERT(codes.num_frames == 0 || codes.num_codebooks == more.num_codebooks);
+  Codes joined{more.num_codebooks, codes.num_frames + more.num_frames, {}};
+  joined.values.reserve(codes.values.size() + more.values.size());
+  for (std::int64_t k = 0; k < joined.num_codebooks; ++k) {
+    for (const Codes* part : {static_cast<const Codes*>(&codes), &more}) {
+      const auto row = part->values.begin() + k * part->num_frames;
+      joined.values.insert(joined.values.end(), row, row + part->num_frames);
+    }
+  }
+  codes = std::move(joined);
+}
+
 Codes read_codes(const fs::path& path) {
   const SafetensorsFile file(path, SafetensorsFile::Access::kRead);
   const std::string where = path.string() + ": tensor 'codes'";

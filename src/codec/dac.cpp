@@ -104,6 +104,16 @@ DacDecoder::DacDecoder(WeightMap& weights, const std::string& prefix,
   conv2_ = weights.take_conv(prefix + ".conv2", {1, width, 7}, Bias::kRequired);
 }
 
+std::int64_t DacDecoder::context() const {
+  // How far a sample looks to either side, from the last convolution to the first: at each rate, in its steps.
+  std::int64_t reach = (conv2_.kernel() - 1) / 2;
+  for (auto block = blocks_.rbegin(); block != blocks_.rend(); ++block) {
+    for (const std::int64_t dilation : kDilations) reach += (kUnitKernel - 1) / 2 * dilation;
+    reach = (reach + block->shape.stride - 1) / block->shape.stride + 1;  // kernel 2 s, padding s / 2
+  }
+  return reach + (conv1_.kernel() - 1) / 2;
+}
+
 at::Tensor DacDecoder::operator()(const at::Tensor& input) const {
   at::Tensor x = same_conv(input, conv1_);
   for (const Block& block : blocks_) {

@@ -62,6 +62,8 @@ class DacDecoder {
   // [1, width(), frames] -> [1, 1, samples]
   at::Tensor operator()(const at::Tensor& x) const;
   std::int64_t width() const { return conv1_.weight.size(1); }
+  // Frames on either side that the samples of one depend on.
+  std::int64_t context() const;
 
  private:
   struct Block {

@@ -37,17 +37,30 @@ std::string dialogue_system_text(const std::string& scene, const std::vector<std
       scene + (scene.empty() || voices.empty() ? "" : "\n\n") + voices);
 }
 
+void append_spoken(ChatMLSample& prompt, const std::string& text, const AudioContent& audio) {
+  prompt.messages.push_back(text_message("user", text));
+  Message spoken;
+  spoken.role = "assistant";
+  spoken.contents.emplace_back();
+  spoken.contents.back().audio = audio;
+  prompt.messages.push_back(std::move(spoken));
+}
+
 ChatMLSample generation_prompt(const std::string& system, const std::string& text,
                                const std::optional<Reference>& reference) {
   ChatMLSample prompt;
   if (!system.empty()) prompt.messages.push_back(text_message("system", system));
-  if (reference) {
-    prompt.messages.push_back(text_message("user", reference->text));
-    Message spoken;
-    spoken.role = "assistant";
-    spoken.contents.emplace_back();
-    spoken.contents.back().audio = reference->audio;
-    prompt.messages.push_back(std::move(spoken));
+  if (reference) append_spoken(prompt, reference->text, reference->audio);
+  prompt.messages.push_back(text_message("user", text));
+  return prompt;
+}
+
+ChatMLSample dialogue_prompt(const std::string& system, const std::string& text,
+                             const std::vector<Reference>& references) {
+  ChatMLSample prompt;
+  if (!system.empty()) prompt.messages.push_back(text_message("system", system));
+  for (std::size_t i = 0; i < references.size(); ++i) {
+    append_spoken(prompt, "[SPEAKER" + std::to_string(i) + "] " + references[i].text, references[i].audio);
   }
   prompt.messages.push_back(text_message("user", text));
   return prompt;

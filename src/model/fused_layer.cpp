@@ -91,8 +91,8 @@ struct AttentionBlock : FusedAttention {
     saved.qkv_low_rank = std::move(projected.low_rank);
     rotate_(saved.q, rope.cos, rope.sin, /*inverse=*/false);
     rotate_(saved.k, rope.cos, rope.sin, /*inverse=*/false);
-    saved.attended = cache != nullptr ? attend_cached(saved.q, saved.k, saved.v, *cache)
-                                      : attend_segments(saved.q, saved.k, saved.v, segments);
+    saved.attended = !caches.empty() ? attend_cached(saved.q, saved.k, saved.v, segments, caches)
+                                     : attend_segments(saved.q, saved.k, saved.v, segments);
     FusedLinears::Outputs out = o.forward(taken(saved.attended.out.flatten(1), kept), kept_dropout);
     saved.o_low_rank = std::move(out.low_rank);
     add_rows_(out.y[0], {}, taken(h, kept));

@@ -4,6 +4,7 @@
 // and dropout masks are made again. N rows, D model width.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "fused_linear.h"
@@ -22,10 +23,9 @@ struct FusedAttention {
   RopeTable rope;
   Segments segments;
   KeptDropout dropout;
-  KvCache* cache =
-      nullptr;  // then there is one segment, whose rows follow the cached ones and are appended to them
-  Rows kept;    // int64 [L], ascending: the rows whose result is wanted; undefined: all
-  KeptDropout kept_dropout;  // of those rows
+  std::span<KvCache> caches;  // of each segment, whose rows follow the cached ones; empty: none
+  Rows kept;                  // int64 [L], ascending: the rows whose result is wanted; undefined: all
+  KeptDropout kept_dropout;   // of those rows
 
   at::Tensor forward(const at::Tensor& h) const;  // [N, D] -> [L, D]
 };

@@ -53,8 +53,21 @@ at::Tensor Attention::attend(const at::Tensor& q, const at::Tensor& k, const at:
   return out.squeeze(0).transpose(0, 1).reshape({q.size(0), num_heads_ * head_dim_});
 }
 
+// The rows of one segment; with a cache they follow those in it.
+at::Tensor Attention::attend_behind(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                    KvCache* cache) const {
+  if (cache == nullptr) return attend(q, k, v, /*causal=*/true);
+  const std::int64_t n = q.size(0);
+  HIGGS_ASSERT(cache->length + n <= cache->keys.size(0) && (n == 1 || cache->length == 0));
+  cache->keys.narrow(0, cache->length, n).copy_(k);
+  cache->values.narrow(0, cache->length, n).copy_(v);
+  cache->length += n;
+  return attend(q, cache->keys.narrow(0, 0, cache->length), cache->values.narrow(0, 0, cache->length),
+                /*causal=*/n > 1);
+}
+
 at::Tensor Attention::forward(const at::Tensor& x, const Sequence& sequence, const DropoutContext& dropout,
-                              KvCache* cache) {
+                              std::span<KvCache> caches) {
   const std::int64_t n = x.size(0);
   const at::Tensor q =
       apply_rope(q_proj_->forward(x, dropout).view({n, num_heads_, head_dim_}), sequence.rope);
@@ -62,22 +75,14 @@ at::Tensor Attention::forward(const at::Tensor& x, const Sequence& sequence, con
       apply_rope(k_proj_->forward(x, dropout).view({n, num_kv_heads_, head_dim_}), sequence.rope);
   const at::Tensor v = v_proj_->forward(x, dropout).view({n, num_kv_heads_, head_dim_});
 
-  if (cache != nullptr) {
-    HIGGS_ASSERT(cache->length + n <= cache->keys.size(0) && (n == 1 || cache->length == 0));
-    cache->keys.narrow(0, cache->length, n).copy_(k);
-    cache->values.narrow(0, cache->length, n).copy_(v);
-    cache->length += n;
-    const at::Tensor out = attend(q, cache->keys.narrow(0, 0, cache->length),
-                                  cache->values.narrow(0, 0, cache->length), /*causal=*/n > 1);
-    return o_proj_->forward(out, dropout);
-  }
+  HIGGS_ASSERT(caches.empty() || caches.size() + 1 == sequence.cu_seqlens.size());
   std::vector<at::Tensor> segments;
   for (std::size_t s = 0; s + 1 < sequence.cu_seqlens.size(); ++s) {
     const std::int64_t begin = sequence.cu_seqlens[s];
     const std::int64_t size = sequence.cu_seqlens[s + 1] - begin;
     if (size == 0) continue;
-    segments.push_back(
-        attend(q.narrow(0, begin, size), k.narrow(0, begin, size), v.narrow(0, begin, size), true));
+    segments.push_back(attend_behind(q.narrow(0, begin, size), k.narrow(0, begin, size),
+                                     v.narrow(0, begin, size), caches.empty() ? nullptr : &caches[s]));
   }
   return o_proj_->forward(segments.size() == 1 ? segments[0] : at::cat(segments), dropout);
 }
@@ -118,27 +123,29 @@ DecoderLayer::DecoderLayer(const ModelConfig& config, LayerForm form, const std:
   }
 }
 
-at::Tensor DecoderLayer::forward(const at::Tensor& x, const ForwardContext& context, KvCache* cache) {
-  if (form_ == LayerForm::kDualFfn) return forward_dual(x, context, cache);
-  if (form_ == LayerForm::kTextFfn) return forward_as_text(x, context, context.all, cache);
+at::Tensor DecoderLayer::forward(const at::Tensor& x, const ForwardContext& context,
+                                 std::span<KvCache> caches) {
+  if (form_ == LayerForm::kDualFfn) return forward_dual(x, context, caches);
+  if (form_ == LayerForm::kTextFfn) return forward_as_text(x, context, context.all, caches);
   if (context.rows.text.numel() == 0) return x;
   const at::Tensor text = x.index_select(0, context.rows.text);
-  return x.index_copy(0, context.rows.text, forward_as_text(text, context, context.text, cache));
+  return x.index_copy(0, context.rows.text, forward_as_text(text, context, context.text, caches));
 }
 
 at::Tensor DecoderLayer::forward_as_text(const at::Tensor& x, const ForwardContext& context,
-                                         const Sequence& sequence, KvCache* cache) {
+                                         const Sequence& sequence, std::span<KvCache> caches) {
   const DropoutContext dropout = context.dropout(sequence.index);
-  const at::Tensor h = x + self_attn_->forward(input_layernorm_->forward(x), sequence, dropout, cache);
+  const at::Tensor h = x + self_attn_->forward(input_layernorm_->forward(x), sequence, dropout, caches);
   return h + mlp_->forward(post_attention_layernorm_->forward(h), dropout);
 }
 
-at::Tensor DecoderLayer::forward_dual(const at::Tensor& x, const ForwardContext& context, KvCache* cache) {
+at::Tensor DecoderLayer::forward_dual(const at::Tensor& x, const ForwardContext& context,
+                                      std::span<KvCache> caches) {
   const at::Tensor norm_weight =
       at::where(context.is_audio, audio_input_layernorm_->weight(), input_layernorm_->weight());
   const at::Tensor normed = norm_weight * input_layernorm_->normalise(x);
   const at::Tensor h =
-      x + self_attn_->forward(normed, context.all, context.dropout(context.all.index), cache);
+      x + self_attn_->forward(normed, context.all, context.dropout(context.all.index), caches);
 
   const at::Tensor text =
       mlp_->forward(post_attention_layernorm_->forward(h.index_select(0, context.rows.text)),
@@ -161,19 +168,21 @@ Decoder::Decoder(const ModelConfig& config, WeightSource& weights) {
 
 at::Tensor Decoder::forward(at::Tensor x, const ForwardContext& context, std::vector<KvCache>* caches,
                             std::vector<at::Tensor>* layer_outputs) {
-  HIGGS_ASSERT(caches == nullptr || caches->size() == layers_.size());
+  const std::size_t num_samples = context.all.cu_seqlens.size() - 1;
+  HIGGS_ASSERT(caches == nullptr || caches->size() == layers_.size() * num_samples);
   bool all_rows = true;  // whether x holds them still
   // The backward pass comes when `context` is gone.
   const auto kept = context.recompute ? std::make_shared<const ForwardContext>(context) : nullptr;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     DecoderLayer& layer = *layers_[i];
-    KvCache* cache = caches != nullptr ? &(*caches)[i] : nullptr;
+    std::span<KvCache> of_layer;
+    if (caches != nullptr) of_layer = std::span(*caches).subspan(i * num_samples, num_samples);
     const bool fused = context.fused && layer.can_fuse();
     const bool last = fused && i + 1 == layers_.size();  // the other form gives all rows
     all_rows = !last;
-    const auto run = [&layer, cache, fused, last](const at::Tensor& input, const ForwardContext& shared) {
-      return fused ? layer.forward_fused(input, shared, last ? shared.last : shared.rows, cache)
-                   : layer.forward(input, shared, cache);
+    const auto run = [&layer, of_layer, fused, last](const at::Tensor& input, const ForwardContext& shared) {
+      return fused ? layer.forward_fused(input, shared, last ? shared.last : shared.rows, of_layer)
+                   : layer.forward(input, shared, of_layer);
     };
     x = kept != nullptr ? recomputed(x, layer.parameters_of_adapters(),
                                      [run, kept](const at::Tensor& input) { return run(input, *kept); })

@@ -15,7 +15,7 @@ KeptDropout kept_dropout(const ForwardContext& context, const RowIndex& index) {
 
 at::Tensor Attention::forward_fused(const at::Tensor& x, const NormWeights& norm,
                                     const ForwardContext& context, const WantedRows& wanted,
-                                    KvCache* cache) const {
+                                    std::span<KvCache> caches) const {
   return FusedAttention{FusedLinears({q_proj_.get(), k_proj_.get(), v_proj_.get()}),
                         FusedLinears({o_proj_.get()}),
                         norm,
@@ -25,14 +25,14 @@ at::Tensor Attention::forward_fused(const at::Tensor& x, const NormWeights& norm
                         context.all.rope,
                         {context.all.cu_seqlens, context.all.cu_seqlens_int32},
                         kept_dropout(context, context.all.index),
-                        cache,
+                        caches,
                         wanted.rows,
                         kept_dropout(context, wanted.index)}
       .forward(x);
 }
 
 at::Tensor DecoderLayer::forward_fused(const at::Tensor& x, const ForwardContext& context,
-                                       const WantedRows& wanted, KvCache* cache) const {
+                                       const WantedRows& wanted, std::span<KvCache> caches) const {
   const double eps = input_layernorm_->eps();
   const auto part = [&](const Mlp& mlp, const RmsNorm& norm, const Rows& rows, const RowIndex& index) {
     return FusedFfn::Part{FusedLinears({mlp.gate(), mlp.up()}),
@@ -51,7 +51,7 @@ at::Tensor DecoderLayer::forward_fused(const at::Tensor& x, const ForwardContext
   } else {
     ffn.parts = {part(*mlp_, *post_attention_layernorm_, {}, wanted.index)};
   }
-  return ffn.forward(self_attn_->forward_fused(x, norm, context, wanted, cache));
+  return ffn.forward(self_attn_->forward_fused(x, norm, context, wanted, caches));
 }
 
 bool DecoderLayer::can_fuse() const {

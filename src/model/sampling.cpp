@@ -10,14 +10,10 @@
 namespace higgs {
 namespace {
 
-struct Candidate {
-  std::int64_t id;
-  double weight;  // probability, not normalised
-};
-
-// exp(logit / temperature - max), largest first, cut to top_k.
-std::vector<Candidate> ranked(std::span<const float> logits, double temperature, std::int64_t top_k) {
-  std::vector<std::int64_t> order(logits.size());
+// Ids by their logits, largest first, cut to top_k, with their weights: exp((logit - max) / temperature).
+void rank(std::span<const float> logits, double temperature, std::int64_t top_k, DrawScratch& scratch) {
+  std::vector<std::int64_t>& order = scratch.order;
+  order.resize(logits.size());
   std::iota(order.begin(), order.end(), std::int64_t{0});
   std::size_t keep = order.size();
   if (top_k > 0) keep = std::min(keep, static_cast<std::size_t>(top_k));
@@ -27,37 +23,37 @@ std::vector<Candidate> ranked(std::span<const float> logits, double temperature,
   };
   std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(keep), order.end(), larger);
   order.resize(keep);
-  std::vector<Candidate> candidates;
+  scratch.weights.clear();
   const double highest = logits[static_cast<std::size_t>(order[0])];
   for (const std::int64_t id : order) {
-    candidates.push_back({id, std::exp((logits[static_cast<std::size_t>(id)] - highest) / temperature)});
+    scratch.weights.push_back(std::exp((logits[static_cast<std::size_t>(id)] - highest) / temperature));
   }
-  return candidates;
 }
 
-double total_weight(const std::vector<Candidate>& candidates) {
+double total_weight(const DrawScratch& scratch) {
   double total = 0.0;
-  for (const Candidate& candidate : candidates) total += candidate.weight;
+  for (const double weight : scratch.weights) total += weight;
   return total;
 }
 
-// Keeps candidates until their share passes top_p.
-void cut_to_nucleus(std::vector<Candidate>& candidates, double top_p) {
-  const double total = total_weight(candidates);
+// Keeps ids until their share passes top_p.
+void cut_to_nucleus(DrawScratch& scratch, double top_p) {
+  const double total = total_weight(scratch);
   double reached = 0.0;
   std::size_t keep = 0;
-  while (keep < candidates.size() && (keep == 0 || reached < top_p * total))
-    reached += candidates[keep++].weight;
-  candidates.resize(keep);
+  while (keep < scratch.weights.size() && (keep == 0 || reached < top_p * total))
+    reached += scratch.weights[keep++];
+  scratch.weights.resize(keep);
 }
 
-std::int64_t hits_in_window(const std::vector<std::vector<std::int64_t>>& history, std::size_t codebook,
-                            std::int64_t id, std::int64_t window, const RasRule& rule) {
+// history: [n, C]
+std::int64_t hits_in_window(std::span<const std::int64_t> history, std::size_t num_codebooks,
+                            std::size_t codebook, std::int64_t id, std::int64_t window, const RasRule& rule) {
   if (!rule.count_stream_ids && (id == rule.stream_bos || id == rule.stream_eos)) return 0;
-  const std::size_t count = std::min(history.size(), static_cast<std::size_t>(window));
+  const std::size_t n = history.size() / num_codebooks;
   std::int64_t hits = 0;
-  for (std::size_t i = history.size() - count; i < history.size(); ++i)
-    hits += history[i][codebook] == id ? 1 : 0;
+  for (std::size_t i = n - std::min(n, static_cast<std::size_t>(window)); i < n; ++i)
+    hits += history[i * num_codebooks + codebook] == id ? 1 : 0;
   return hits;
 }
 
@@ -76,38 +72,34 @@ std::int64_t argmax(std::span<const float> logits) {
 }
 
 std::int64_t draw(std::span<const float> logits, double temperature, std::int64_t top_k, double top_p,
-                  SamplingStream& stream) {
+                  SamplingStream& stream, DrawScratch& scratch) {
   HIGGS_ASSERT(!logits.empty() && temperature > 0.0);
-  std::vector<Candidate> candidates = ranked(logits, temperature, top_k);
-  if (top_p < 1.0) cut_to_nucleus(candidates, top_p);
-  double target = stream.uniform() * total_weight(candidates);
-  for (const Candidate& candidate : candidates) {
-    target -= candidate.weight;
-    if (target < 0.0) return candidate.id;
+  rank(logits, temperature, top_k, scratch);
+  if (top_p < 1.0) cut_to_nucleus(scratch, top_p);
+  double target = stream.uniform() * total_weight(scratch);
+  for (std::size_t i = 0; i < scratch.weights.size(); ++i) {
+    target -= scratch.weights[i];
+    if (target < 0.0) return scratch.order[i];
   }
-  return candidates.back().id;
+  return scratch.order[scratch.weights.size() - 1];
 }
 
-std::vector<std::int64_t> sample_frame(std::span<const float> logits, std::int64_t num_codebooks,
-                                       const std::vector<std::vector<std::int64_t>>& history,
-                                       const SamplingOptions& options, const RasRule& rule,
-                                       SamplingStream& stream) {
-  const std::size_t K = logits.size() / static_cast<std::size_t>(num_codebooks);
-  std::vector<std::int64_t> frame;
-  for (std::size_t k = 0; k < static_cast<std::size_t>(num_codebooks); ++k) {
+void sample_frame(std::span<const float> logits, std::span<const std::int64_t> history,
+                  const SamplingOptions& options, const RasRule& rule, SamplingStream& stream,
+                  DrawScratch& scratch, std::span<std::int64_t> frame) {
+  const std::size_t C = frame.size(), K = logits.size() / C;
+  for (std::size_t k = 0; k < C; ++k) {
     const auto row = logits.subspan(k * K, K);
     if (options.greedy) {
-      frame.push_back(argmax(row));
+      frame[k] = argmax(row);
       continue;
     }
-    std::int64_t id = draw(row, options.temperature, options.top_k, options.top_p, stream);
+    frame[k] = draw(row, options.temperature, options.top_k, options.top_p, stream, scratch);
     if (options.ras_window > 0 &&
-        hits_in_window(history, k, id, options.ras_window, rule) >= options.ras_repeats) {
-      id = draw(row, 1.0, 0, 1.0, stream);
+        hits_in_window(history, C, k, frame[k], options.ras_window, rule) >= options.ras_repeats) {
+      frame[k] = draw(row, 1.0, 0, 1.0, stream, scratch);
     }
-    frame.push_back(id);
   }
-  return frame;
 }
 
 }  // namespace higgs

@@ -44,6 +44,23 @@ void for_each_segment(const Segments& segments, const Use& use) {
   }
 }
 
+// Of one segment. [n, H, E]
+at::Tensor attend_behind(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, KvCache& cache) {
+  const std::int64_t n = q.size(0);
+  HIGGS_ASSERT(cache.length + n <= cache.keys.size(0) && (n == 1 || cache.length == 0));
+  cache.keys.narrow(0, cache.length, n).copy_(k);
+  cache.values.narrow(0, cache.length, n).copy_(v);
+  cache.length += n;
+  const at::Tensor keys = cache.keys.narrow(0, 0, cache.length),
+                   values = cache.values.narrow(0, 0, cache.length);
+  if (n == 1 && q.is_cpu()) return attend_one(q, keys, values);
+  const at::Tensor out =
+      at::scaled_dot_product_attention(heads_first(q), heads_first(keys), heads_first(values), {}, 0.0,
+                                       /*is_causal=*/n > 1, /*scale=*/std::nullopt,
+                                       /*enable_gqa=*/q.size(1) != k.size(1));
+  return out.squeeze(0).transpose(0, 1).contiguous();
+}
+
 std::int64_t longest(const Segments& segments) {
   std::int64_t most = 0;
   for_each_segment(segments, [&](std::int64_t, std::int64_t size) { most = std::max(most, size); });
@@ -74,20 +91,19 @@ Attended attend_segments(const at::Tensor& q, const at::Tensor& k, const at::Ten
   return result;
 }
 
-Attended attend_cached(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, KvCache& cache) {
-  const std::int64_t n = q.size(0);
-  HIGGS_ASSERT(cache.length + n <= cache.keys.size(0) && (n == 1 || cache.length == 0));
-  cache.keys.narrow(0, cache.length, n).copy_(k);
-  cache.values.narrow(0, cache.length, n).copy_(v);
-  cache.length += n;
-  const at::Tensor keys = cache.keys.narrow(0, 0, cache.length),
-                   values = cache.values.narrow(0, 0, cache.length);
-  if (n == 1 && q.is_cpu()) return {attend_one(q, keys, values), {}, {}, {}};
-  const at::Tensor out =
-      at::scaled_dot_product_attention(heads_first(q), heads_first(keys), heads_first(values), {}, 0.0,
-                                       /*is_causal=*/n > 1, /*scale=*/std::nullopt,
-                                       /*enable_gqa=*/q.size(1) != k.size(1));
-  return {out.squeeze(0).transpose(0, 1).contiguous(), {}, {}, {}};
+Attended attend_cached(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                       const Segments& segments, std::span<KvCache> caches) {
+  HIGGS_ASSERT(caches.size() + 1 == segments.cu_seqlens.size());
+  if (caches.size() == 1) return {attend_behind(q, k, v, caches[0]), {}, {}, {}};
+  Attended result;
+  result.out = at::empty_like(q);
+  for (std::size_t s = 0; s < caches.size(); ++s) {
+    const std::int64_t begin = segments.cu_seqlens[s], size = segments.cu_seqlens[s + 1] - begin;
+    if (size == 0) continue;
+    const auto part = [&](const at::Tensor& x) { return x.narrow(0, begin, size); };
+    part(result.out).copy_(attend_behind(part(q), part(k), part(v), caches[s]));
+  }
+  return result;
 }
 
 AttentionGradients attend_segments_backward(const at::Tensor& d_out, const at::Tensor& q, const at::Tensor& k,

@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <span>
 #include <vector>
 
 #include "higgs/model/kv_cache.h"
@@ -27,9 +28,10 @@ struct Attended {
 Attended attend_segments(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                          const Segments& segments);
 
-// The same for rows that follow those in the cache (all of a sequence, or one), which are appended to it. No
-// backward.
-Attended attend_cached(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, KvCache& cache);
+// The same for rows that follow those in their segment's cache (all of a sequence, or one), which are
+// appended to it. No backward. What a segment gets doesn't depend on the others.
+Attended attend_cached(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                       const Segments& segments, std::span<KvCache> caches);
 
 struct AttentionGradients {
   at::Tensor q, k, v;

@@ -13,6 +13,23 @@ namespace {
 
 using Frame = std::vector<std::int64_t>;
 
+std::int64_t draw(std::span<const float> logits, double temperature, std::int64_t top_k, double top_p,
+                  SamplingStream& stream) {
+  DrawScratch scratch;
+  return higgs::draw(logits, temperature, top_k, top_p, stream, scratch);
+}
+
+// `history`: frames, newest last.
+Frame sample_frame(std::span<const float> logits, std::size_t num_codebooks,
+                   const std::vector<Frame>& history, const SamplingOptions& options, const RasRule& rule,
+                   SamplingStream& stream) {
+  Frame flat, frame(num_codebooks);
+  for (const Frame& earlier : history) flat.insert(flat.end(), earlier.begin(), earlier.end());
+  DrawScratch scratch;
+  sample_frame(logits, flat, options, rule, stream, scratch, frame);
+  return frame;
+}
+
 std::vector<float> some_logits(std::size_t n) {
   std::vector<float> logits(n);
   for (std::size_t i = 0; i < n; ++i) logits[i] = 3.0f * std::sin(static_cast<float>(i * i + 1));

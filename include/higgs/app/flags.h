@@ -16,7 +16,8 @@ namespace higgs {
 struct Flag {
   std::string name;  // snake case; the flag is --name
   std::string help;
-  std::variant<std::string*, std::int64_t*, double*, bool*> target;
+  // A list of texts is given by the flag again and again, in TOML as a list or, of one, as a string.
+  std::variant<std::string*, std::int64_t*, double*, bool*, std::vector<std::string>*> target;
   std::vector<std::string> choices;  // of a string
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
@@ -47,7 +48,7 @@ class FlagTable {
   const std::vector<Flag>& flags() const { return flags_; }
   bool was_given(const std::string& name) const;
 
-  // Sets a value from its text. UserError naming the flag (`where` in front) for a wrong type, range or
+  // Sets a value from its text; adds it to a list. UserError naming the flag (`where` in front) for a wrong type, range or
   // choice.
   void set(Flag& flag, const std::string& text, const std::string& where);
   // UserError, `what` in front, unless `value` is in the range of the flag `name`: for settings that come out

@@ -55,6 +55,8 @@ class AudioTokenizer {
                CodecFeatures* features = nullptr) const;
   // Samples at sample_rate(): num_frames * hop_length() of them, not clipped.
   std::vector<float> decode(const Codes& codes) const;
+  // So many frames on either side of one are all that its samples depend on.
+  std::int64_t decoding_context() const;
 
  private:
   struct Impl;

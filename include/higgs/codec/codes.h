@@ -23,6 +23,11 @@ struct Codes {
   }
 };
 
+// Frames [begin, end).
+Codes frames_of(const Codes& codes, std::int64_t begin, std::int64_t end);
+// `more` behind what is there; as many codebooks, unless there is nothing yet.
+void append_frames(Codes& codes, const Codes& more);
+
 // A .safetensors file with integer `codes` [num_codebooks, T]: a clip already encoded. UserError naming the
 // path; also when its metadata has an "xxh3_128" that isn't that of the values, as int16.
 Codes read_codes(const fs::path& path);

@@ -24,9 +24,17 @@ struct Reference {
   std::string text;
 };
 
+// Puts user(text), assistant(audio) behind what is there.
+void append_spoken(ChatMLSample& prompt, const std::string& text, const AudioContent& audio);
+
 // system, [user(ref text), assistant(ref audio)], user(text).
 ChatMLSample generation_prompt(const std::string& system, const std::string& text,
                                const std::optional<Reference>& reference);
+
+// The same with several voices, [SPEAKERi] being that of references[i]: each reference's text begins with its
+// tag, as boson_multimodal's examples have it.
+ChatMLSample dialogue_prompt(const std::string& system, const std::string& text,
+                             const std::vector<Reference>& references);
 
 // A manifest line up to its last assistant turn, which is what there is to generate. UserError when it has
 // none.

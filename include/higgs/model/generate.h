@@ -25,7 +25,7 @@ class DelayRule {
  public:
   DelayRule(std::int64_t num_codebooks, std::int64_t bos, std::int64_t eos);
   // Forces what isn't free in the next column. True when it is the clip's last.
-  bool apply(std::vector<std::int64_t>& column);
+  bool apply(std::span<std::int64_t> column);
 
  private:
   std::int64_t num_codebooks_, bos_, eos_;

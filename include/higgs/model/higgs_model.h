@@ -21,9 +21,10 @@ class LoraLinear;
 struct ForwardContext;
 
 struct ForwardOptions {
-  double dropout_p = 0.0;                  // LoRA dropout; 0 in evaluation
-  std::uint64_t dropout_key = 0;           // mix of seed and optimizer step
-  std::vector<KvCache>* caches = nullptr;  // one per layer, for generation
+  double dropout_p = 0.0;         // LoRA dropout; 0 in evaluation
+  std::uint64_t dropout_key = 0;  // mix of seed and optimizer step
+  // For generation: layer by layer, one for each sample of the batch.
+  std::vector<KvCache>* caches = nullptr;
   // For comparisons: filled with the first layer's input, and with each layer's output.
   at::Tensor* embeddings = nullptr;
   std::vector<at::Tensor>* layer_outputs = nullptr;
@@ -61,7 +62,7 @@ class HiggsModel {
   // the mapped checkpoint: set_data() gives the model another tensor, nothing may write into this one.
   at::Tensor weight(const std::string& canonical) const;
 
-  // `wide`: for a forward with that option.
+  // For one sample, one per layer. `wide`: for a forward with that option.
   std::vector<KvCache> make_caches(std::int64_t capacity, bool wide = false) const;
   // Every linear map a new adapter stands beside, in the model's order.
   const std::vector<std::shared_ptr<LoraLinear>>& linears() const { return linears_; }

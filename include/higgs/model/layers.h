@@ -4,6 +4,7 @@
 #include <torch/nn/module.h>
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "higgs/kernels/layer_ops.h"
@@ -65,16 +66,18 @@ class RmsNorm : public torch::nn::Module {
 class Attention : public torch::nn::Module {
  public:
   Attention(const ModelConfig& config, const std::string& path, WeightSource& weights);
-  // x: [N, D]. Each segment of the sequence attends to itself; with a cache there is one segment, whose rows
+  // x: [N, D]. Each segment of the sequence attends to itself; with caches, one for each segment, its rows
   // follow the cached positions and are appended to them.
   at::Tensor forward(const at::Tensor& x, const Sequence& sequence, const DropoutContext& dropout,
-                     KvCache* cache);
+                     std::span<KvCache> caches);
   // x + forward(norm(x)), of `wanted` rows, by model/fused_layer.h (in layers_fused.cpp).
   at::Tensor forward_fused(const at::Tensor& x, const NormWeights& norm, const ForwardContext& context,
-                           const WantedRows& wanted, KvCache* cache) const;
+                           const WantedRows& wanted, std::span<KvCache> caches) const;
 
  private:
   at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, bool causal) const;
+  at::Tensor attend_behind(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                           KvCache* cache) const;
   std::int64_t num_heads_, num_kv_heads_, head_dim_;
   std::shared_ptr<LoraLinear> q_proj_, k_proj_, v_proj_, o_proj_;
 };
@@ -98,18 +101,18 @@ class Mlp : public torch::nn::Module {
 class DecoderLayer : public torch::nn::Module {
  public:
   DecoderLayer(const ModelConfig& config, LayerForm form, const std::string& path, WeightSource& weights);
-  at::Tensor forward(const at::Tensor& x, const ForwardContext& context, KvCache* cache);
+  at::Tensor forward(const at::Tensor& x, const ForwardContext& context, std::span<KvCache> caches);
   // The same of `wanted` rows, by model/fused_layer.h (in layers_fused.cpp).
   at::Tensor forward_fused(const at::Tensor& x, const ForwardContext& context, const WantedRows& wanted,
-                           KvCache* cache) const;
+                           std::span<KvCache> caches) const;
   // DoRA and fast-forward layers have no fused form.
   bool can_fuse() const;
   std::vector<at::Tensor> parameters_of_adapters() const;
 
  private:
-  at::Tensor forward_dual(const at::Tensor& x, const ForwardContext& context, KvCache* cache);
+  at::Tensor forward_dual(const at::Tensor& x, const ForwardContext& context, std::span<KvCache> caches);
   at::Tensor forward_as_text(const at::Tensor& x, const ForwardContext& context, const Sequence& sequence,
-                             KvCache* cache);
+                             std::span<KvCache> caches);
 
   LayerForm form_;
   std::shared_ptr<RmsNorm> input_layernorm_, post_attention_layernorm_;
@@ -123,7 +126,8 @@ class DecoderLayer : public torch::nn::Module {
 class Decoder : public torch::nn::Module {
  public:
   Decoder(const ModelConfig& config, WeightSource& weights);
-  // x: [N, D] -> [N, D], or the rows of context.last. `caches`: one per layer, or null; `layer_outputs`:
+  // x: [N, D] -> [N, D], or the rows of context.last. `caches`: layer by layer,
+  // one for each sample, or null; `layer_outputs`:
   // filled with each layer's, or null.
   at::Tensor forward(at::Tensor x, const ForwardContext& context, std::vector<KvCache>* caches,
                      std::vector<at::Tensor>* layer_outputs);

@@ -30,13 +30,19 @@ class SamplingStream {
   std::uint64_t count_ = 0;
 };
 
+// Room that draws use again and again.
+struct DrawScratch {
+  std::vector<std::int64_t> order;
+  std::vector<double> weights;
+};
+
 // Index of the largest value, the first among equals.
 std::int64_t argmax(std::span<const float> logits);
 
 // Draws from softmax(logits / temperature) cut to the top_k largest, then to the smallest set whose
 // probability exceeds top_p (at least one), as transformers' warpers in this order.
 std::int64_t draw(std::span<const float> logits, double temperature, std::int64_t top_k, double top_p,
-                  SamplingStream& stream);
+                  SamplingStream& stream, DrawScratch& scratch);
 
 // What RAS counts in the window.
 struct RasRule {
@@ -44,10 +50,10 @@ struct RasRule {
   std::int64_t stream_bos = 0, stream_eos = 0;
 };
 
-// One id per codebook from logits [C, K]; `history` holds earlier frames, newest last, each [C].
-std::vector<std::int64_t> sample_frame(std::span<const float> logits, std::int64_t num_codebooks,
-                                       const std::vector<std::vector<std::int64_t>>& history,
-                                       const SamplingOptions& options, const RasRule& rule,
-                                       SamplingStream& stream);
+// One id per codebook, into `frame` [C], from logits [C, K]; `history` holds earlier frames, newest last: [n,
+// C].
+void sample_frame(std::span<const float> logits, std::span<const std::int64_t> history,
+                  const SamplingOptions& options, const RasRule& rule, SamplingStream& stream,
+                  DrawScratch& scratch, std::span<std::int64_t> frame);
 
 }  // namespace higgs

@@ -126,7 +126,8 @@ class Trainer {
   const LeakAlarm& leak_alarm() const { return leak_alarm_; }
   // Audio loss (the whole where there is none) of the validation after the last step, if there was one.
   std::optional<double> validation_loss() const {
-    return evaluated_step_ == step_ ? std::optional<double>(validation_loss_) : std::nullopt;
+    return validation_ != nullptr && evaluated_step_ == step_ ? std::optional<double>(validation_loss_)
+                                                               : std::nullopt;
   }
 
  private:
