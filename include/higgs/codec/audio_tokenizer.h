@@ -55,6 +55,9 @@ class AudioTokenizer {
                CodecFeatures* features = nullptr) const;
   // Samples at sample_rate(): num_frames * hop_length() of them, not clipped.
   std::vector<float> decode(const Codes& codes) const;
+  // What codes stand for, and decode() begins with: the sum of the codebooks' vectors (each through its
+  // projection), frame by frame. float [T, width], on the CPU.
+  at::Tensor latents(const Codes& codes) const;
 
  private:
   struct Impl;
