@@ -47,10 +47,12 @@ std::string figures_text(const Models& models) {
   std::vector<Figure> figures = {
       {"loss (nats)", [](const ModelScore& m) { return m.metrics.loss.total; }},
       {"loss, audio", [](const ModelScore& m) { return m.metrics.loss.audio; }},
-      {"loss, text", [](const ModelScore& m) { return m.metrics.loss.text; }},
-      {"top-1 (%)", [](const ModelScore& m) { return mean_of(m.metrics.accuracy); }, 1, true},
-      {"top-10 (%)", [](const ModelScore& m) { return mean_of(m.metrics.top10); }, 1, true},
   };
+  const auto text_loss = [](const ModelScore& m) { return m.metrics.loss.text; };
+  if (std::any_of(models.begin(), models.end(), [&](const auto& m) { return text_loss(m) > 0.0; }))
+    figures.push_back({"loss, text", text_loss});
+  figures.push_back({"top-1 (%)", [](const ModelScore& m) { return mean_of(m.metrics.accuracy); }, 1, true});
+  figures.push_back({"top-10 (%)", [](const ModelScore& m) { return mean_of(m.metrics.top10); }, 1, true});
   if (models.front().speech) {
     const auto add = [&](const char* name, double (SpeechScore::*value)() const, int digits, bool is_share,
                          bool is_signed) {
@@ -64,8 +66,6 @@ std::string figures_text(const Models& models) {
     add("distance to the recording", &SpeechScore::distance, 3, false, false);
     add("  to another recording", &SpeechScore::distance_to_other, 3, false, false);
   }
-  const auto says_text = [](const ModelScore& m) { return m.metrics.loss.text > 0.0; };
-  if (std::none_of(models.begin(), models.end(), says_text)) figures.erase(figures.begin() + 2);
   TextTable table;
   Row head = {""};
   for (const ModelScore& model : models) head.push_back(model.name);
