@@ -82,6 +82,7 @@ struct AudioTokenizer::Impl {
   at::Tensor semantic_features(const at::Tensor& wave16, CodecFeatures* features) const;
   at::Tensor joint_embedding(const at::Tensor& wave24, const FramePlan& plan, const at::Tensor& semantic,
                              CodecFeatures* features) const;
+  at::Tensor quantized(const Codes& codes) const;
 
   CodecConfig config;
   at::Device device;
@@ -202,29 +203,43 @@ Codes AudioTokenizer::encode(std::span<const float> samples, const std::string& 
   return codes;
 }
 
-std::vector<float> AudioTokenizer::decode(const Codes& codes) const {
-  const c10::NoGradGuard no_grad;
+// [1, width, T] on the device; undefined without frames. UserError for codes that this codec hasn't.
+at::Tensor AudioTokenizer::Impl::quantized(const Codes& codes) const {
   HIGGS_ASSERT(static_cast<std::int64_t>(codes.values.size()) == codes.num_codebooks * codes.num_frames);
-  if (codes.num_codebooks != num_codebooks()) {
+  if (codes.num_codebooks != quantizer.num_quantizers()) {
     throw UserError("codes of " + std::to_string(codes.num_codebooks) +
-                    " codebooks; this audio tokenizer has " + std::to_string(num_codebooks()));
+                    " codebooks; this audio tokenizer has " + std::to_string(quantizer.num_quantizers()));
   }
-  const auto bad = std::find_if(codes.values.begin(), codes.values.end(),
-                                [&](std::int16_t code) { return code < 0 || code >= codebook_size(); });
+  const auto bad = std::find_if(codes.values.begin(), codes.values.end(), [&](std::int16_t code) {
+    return code < 0 || code >= quantizer.codebook_size();
+  });
   if (bad != codes.values.end()) {
     throw UserError("code " + std::to_string(*bad) +
                     " does not exist; this audio tokenizer's codes are 0 to " +
-                    std::to_string(codebook_size() - 1));
+                    std::to_string(quantizer.codebook_size() - 1));
   }
   if (codes.num_frames == 0) return {};
   at::Tensor indices = at::empty({codes.num_codebooks, codes.num_frames}, at::kShort);
   std::memcpy(indices.data_ptr(), codes.values.data(), codes.values.size() * sizeof(std::int16_t));
-  const at::Tensor quantized = impl_->quantizer.decode(indices.to(impl_->device, at::kLong));
+  return quantizer.decode(indices.to(device, at::kLong));
+}
+
+std::vector<float> AudioTokenizer::decode(const Codes& codes) const {
+  const c10::NoGradGuard no_grad;
+  const at::Tensor quantized = impl_->quantized(codes);
+  if (!quantized.defined()) return {};
   const at::Tensor acoustic = impl_->fc2(quantized.transpose(1, 2)).transpose(1, 2);
   const at::Tensor wave = impl_->acoustic_decoder(acoustic).cpu().contiguous();
   HIGGS_ASSERT(wave.numel() == codes.num_frames * hop_length());
   const float* values = wave.data_ptr<float>();
   return {values, values + wave.numel()};
+}
+
+at::Tensor AudioTokenizer::latents(const Codes& codes) const {
+  const c10::NoGradGuard no_grad;
+  const at::Tensor quantized = impl_->quantized(codes);
+  if (!quantized.defined()) return at::empty({0, impl_->fc.weight.size(0)}, at::kFloat);
+  return plain(quantized.transpose(1, 2));
 }
 
 }  // namespace higgs

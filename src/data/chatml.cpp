@@ -192,6 +192,17 @@ std::optional<std::string> parse_speaker(const Json& document, const Place& plac
   return other->is_string() ? other->get<std::string>() : other->dump();
 }
 
+// Nothing that a reference knows of: whatever else stands there is passed over.
+std::optional<std::string> parse_language(const Json& document) {
+  const Json* misc = find(document, "misc");
+  for (const Json* object : {&document, misc}) {
+    if (object == nullptr || !object->is_object()) continue;
+    const Json* language = find(*object, "language");
+    if (language != nullptr && language->is_string()) return language->get<std::string>();
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 ChatMLSample parse_chatml(std::string_view line, const std::string& where) {
@@ -210,6 +221,7 @@ ChatMLSample parse_chatml(std::string_view line, const std::string& where) {
   ChatMLSample sample;
   sample.start_index = optional_integer(document, "start_index", place);
   sample.speaker = parse_speaker(document, place);
+  sample.language = parse_language(document);
   sample.messages.reserve(messages->size());
   for (const Json& message : *messages) {
     sample.messages.push_back(parse_message(message, {where, sample.messages.size() + 1}));

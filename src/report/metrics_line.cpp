@@ -10,12 +10,13 @@ struct Chart {
   const char *field, *tag;
   double unit = 1.0;
 };
-constexpr std::array<Chart, 9> kCharts = {{
+constexpr std::array<Chart, 10> kCharts = {{
     {"loss", "/loss"},
     {"loss_text", "/loss_text"},
     {"loss_audio", "/loss_audio"},
     {"loss_codebooks", "/codebook"},
     {"accuracy_codebooks", "/accuracy"},
+    {"accuracy_top10_codebooks", "/top10"},
     {"learning_rate", "/learning_rate"},
     {"grad_norm", "/grad_norm"},
     {"tokens_per_second", "/tokens_per_second"},
@@ -51,6 +52,7 @@ OrderedJson metrics_object(const EvalMetrics& m) {
           {"loss_audio", m.loss.audio},
           {"loss_codebooks", m.loss.codebooks},
           {"accuracy_codebooks", m.accuracy},
+          {"accuracy_top10_codebooks", m.top10},
           {"tokens", m.tokens},
           {"seconds", m.seconds}};
 }

@@ -18,8 +18,12 @@ namespace higgs {
 namespace {
 
 // Adds up over rows: `values` [rows * G] -> [G].
-at::Tensor by_group(const at::Tensor& values, std::int64_t groups, at::ScalarType type) {
-  return values.view({-1, groups}).sum(0, /*keepdim=*/false, type);
+at::Tensor by_group(const at::Tensor& values, std::int64_t groups) {
+  return values.view({-1, groups}).sum(0);
+}
+
+std::int64_t rows_at_a_time(std::int64_t num_logits) {
+  return std::max<std::int64_t>(1, kLogitsAtATime / num_logits);
 }
 
 class HeadLossFunction : public torch::autograd::Function<HeadLossFunction> {
@@ -30,9 +34,8 @@ class HeadLossFunction : public torch::autograd::Function<HeadLossFunction> {
                                                 bool with_gradient) {
     const at::Tensor weight = stored_weight.to(hidden.scalar_type());
     const std::int64_t n = hidden.size(0), groups = targets.size(1);
-    const std::int64_t chunk = std::max<std::int64_t>(1, kLogitsAtATime / weight.size(0));
+    const std::int64_t chunk = rows_at_a_time(weight.size(0));
     at::Tensor sums = at::zeros({groups}, weights.options());
-    at::Tensor correct = at::zeros({groups}, targets.options());
     at::Tensor d_hidden = with_gradient ? at::empty_like(hidden) : at::Tensor();
     for (std::int64_t first = 0; first < n; first += chunk) {
       const std::int64_t rows = std::min(chunk, n - first);
@@ -40,16 +43,15 @@ class HeadLossFunction : public torch::autograd::Function<HeadLossFunction> {
           at::mm(hidden.narrow(0, first, rows), weight.t()).view({rows * groups, weight.size(0) / groups});
       const RowLosses losses =
           cross_entropy_(logits, targets.narrow(0, first, rows), with_gradient ? weights : at::Tensor());
-      sums.add_(by_group(losses.losses, groups, at::kFloat));
-      correct.add_(by_group(losses.correct, groups, at::kLong));
+      sums.add_(by_group(losses.losses, groups));
       if (!with_gradient) continue;
       at::Tensor part = d_hidden.narrow(0, first, rows);
       at::mm_out(part, logits.view({rows, weight.size(0)}), weight);
     }
     const at::Tensor total = sums.dot(weights);
-    context->mark_non_differentiable({sums, correct});
+    context->mark_non_differentiable({sums});
     context->save_for_backward({d_hidden});
-    return {total, sums, correct};
+    return {total, sums};
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
@@ -59,16 +61,34 @@ class HeadLossFunction : public torch::autograd::Function<HeadLossFunction> {
   }
 };
 
+// [n, D] -> float32 [n * G, K]
+at::Tensor composed_logits(const at::Tensor& hidden, LoraLinear& head, std::int64_t groups) {
+  return head.forward(hidden, {})
+      .view({hidden.size(0) * groups, head.out_features() / groups})
+      .to(at::kFloat);
+}
+
+at::Tensor composed_losses(const at::Tensor& logits, const at::Tensor& targets) {
+  return at::cross_entropy_loss(logits, targets.clamp_min(0), {}, at::Reduction::None) * targets.ge(0);
+}
+
 HeadLoss composed_loss(const at::Tensor& hidden, LoraLinear& head, const at::Tensor& targets,
                        const at::Tensor& weights) {
   const std::int64_t groups = targets.size(1);
-  const at::Tensor logits =
-      head.forward(hidden, {}).view({hidden.size(0) * groups, head.out_features() / groups}).to(at::kFloat);
-  const at::Tensor flat = targets.flatten();
-  const at::Tensor losses =
-      at::cross_entropy_loss(logits, flat.clamp_min(0), {}, at::Reduction::None) * flat.ge(0);
-  const at::Tensor sums = by_group(losses, groups, at::kFloat);
-  return {sums.dot(weights), sums.detach(), by_group(logits.argmax(-1).eq(flat), groups, at::kLong)};
+  const at::Tensor logits = composed_logits(hidden, head, groups);
+  const at::Tensor sums = by_group(composed_losses(logits, targets.flatten()), groups);
+  return {sums.dot(weights), sums.detach()};
+}
+
+// logits: [m, K]; targets: [m] -> bool [m]. What isn't a number is never among them.
+at::Tensor in_top(const at::Tensor& logits, const at::Tensor& targets) {
+  const at::Tensor own = logits.gather(1, targets.clamp_min(0).unsqueeze(1));
+  return logits.le(own).sum(1).gt(logits.size(1) - kTop).logical_and(targets.ge(0));
+}
+
+bool runs_composed(const at::Tensor& hidden, const LoraLinear& head, bool composed) {
+  const bool has_kernel = hidden.is_cpu() || has_cuda_kernels();
+  return composed || !has_kernel || head.has_adapter();
 }
 
 }  // namespace
@@ -77,11 +97,44 @@ HeadLoss head_loss(const at::Tensor& hidden, LoraLinear& head, const at::Tensor&
                    const at::Tensor& weights, bool composed) {
   HIGGS_ASSERT(targets.dim() == 2 && targets.size(0) == hidden.size(0) && weights.numel() == targets.size(1));
   HIGGS_ASSERT(head.out_features() % targets.size(1) == 0);
-  const bool has_kernel = hidden.is_cpu() || has_cuda_kernels();
-  if (composed || !has_kernel || head.has_adapter()) return composed_loss(hidden, head, targets, weights);
+  if (runs_composed(hidden, head, composed)) return composed_loss(hidden, head, targets, weights);
   const bool with_gradient = at::GradMode::is_enabled() && hidden.requires_grad();
   auto out = HeadLossFunction::apply(hidden.contiguous(), head.weight(), targets, weights, with_gradient);
-  return {out[0], out[1], out[2]};
+  return {out[0], out[1]};
+}
+
+HeadScores head_scores(const at::Tensor& hidden, LoraLinear& head, const at::Tensor& targets, bool composed) {
+  HIGGS_ASSERT(targets.dim() == 2 && targets.size(0) == hidden.size(0));
+  HIGGS_ASSERT(head.out_features() % targets.size(1) == 0);
+  const at::NoGradGuard no_grad;
+  const bool by_operators = runs_composed(hidden, head, composed);
+  const at::Tensor weight = by_operators ? at::Tensor() : head.weight().to(hidden.scalar_type());
+  const std::int64_t n = hidden.size(0), groups = targets.size(1);
+  const std::int64_t chunk = rows_at_a_time(head.out_features());
+  HeadScores scores{at::zeros(targets.sizes(), hidden.options().dtype(at::kFloat)),
+                    at::zeros(targets.sizes(), targets.options().dtype(at::kBool)),
+                    at::zeros(targets.sizes(), targets.options().dtype(at::kBool))};
+  for (std::int64_t first = 0; first < n; first += chunk) {
+    const std::int64_t rows = std::min(chunk, n - first);
+    const at::Tensor part = hidden.narrow(0, first, rows);
+    const at::Tensor wanted = targets.narrow(0, first, rows).flatten();
+    const auto put = [&](at::Tensor& all, const at::Tensor& values) {
+      all.narrow(0, first, rows).copy_(values.view({rows, groups}));
+    };
+    at::Tensor logits = by_operators
+                            ? composed_logits(part, head, groups)
+                            : at::mm(part, weight.t()).view({rows * groups, weight.size(0) / groups});
+    if (by_operators) {
+      put(scores.losses, composed_losses(logits, wanted));
+      put(scores.top1, logits.argmax(-1).eq(wanted));
+    } else {
+      const RowLosses losses = cross_entropy_(logits, wanted, {});
+      put(scores.losses, losses.losses);
+      put(scores.top1, losses.correct);
+    }
+    put(scores.top10, in_top(logits, wanted));
+  }
+  return scores;
 }
 
 }  // namespace higgs

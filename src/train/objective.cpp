@@ -11,7 +11,6 @@
 
 #include "higgs/base/error.h"
 #include "higgs/model/lora_linear.h"
-#include "higgs/train/head_loss.h"
 
 namespace higgs {
 namespace {
@@ -93,7 +92,7 @@ BatchLoss batch_loss(const HiggsModel& model, const PackedBatch& batch, const at
   const auto heads = model.heads();  // audio, then text where there is one
   HeadLoss audio = head_loss(hidden.index_select(0, batch.audio_target_slots), *heads[0], batch.audio_targets,
                              weights.audio, model.reference_path());
-  BatchLoss loss{audio.total, {at::zeros({}, audio.sums.options()), audio.sums}, audio.correct};
+  BatchLoss loss{audio.total, {at::zeros({}, audio.sums.options()), audio.sums}};
   if (with_text && batch.num_text_targets > 0) {
     HIGGS_ASSERT(heads.size() == 2);
     const HeadLoss text = head_loss(hidden.index_select(0, batch.text_target_slots), *heads[1],
@@ -102,6 +101,21 @@ BatchLoss batch_loss(const HiggsModel& model, const PackedBatch& batch, const at
     loss.sums.text = text.sums.squeeze(0);
   }
   return loss;
+}
+
+BatchScores batch_scores(const HiggsModel& model, const PackedBatch& batch, const at::Tensor& hidden,
+                         bool with_text) {
+  const auto heads = model.heads();
+  BatchScores scores;
+  scores.audio = head_scores(hidden.index_select(0, batch.audio_target_slots), *heads[0], batch.audio_targets,
+                             model.reference_path());
+  if (with_text && batch.num_text_targets > 0) {
+    HIGGS_ASSERT(heads.size() == 2);
+    scores.text = head_scores(hidden.index_select(0, batch.text_target_slots), *heads[1],
+                              batch.text_targets.unsqueeze(1), model.reference_path())
+                      .losses.squeeze(1);
+  }
+  return scores;
 }
 
 LossMeter::LossMeter(std::int64_t num_codebooks, at::Device device)

@@ -207,8 +207,7 @@ bool Trainer::validate_on_held_out() {
   const EvalMetrics metrics = evaluate();
   observer_.on_eval(metrics);
   if (const auto alarm = leak_alarm_.on_held_out(step_, metrics.loss)) fail(*alarm);
-  // Where no audio is to be learnt, the text decides.
-  validation_loss_ = metrics.loss.audio > 0.0 ? metrics.loss.audio : metrics.loss.total;
+  validation_loss_ = metrics.loss.deciding();
   const bool better = validation_loss_ < best_validation_;
   if (better) best_validation_ = validation_loss_;
   return better;

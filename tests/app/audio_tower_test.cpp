@@ -99,7 +99,8 @@ TEST_F(AudioTowerBase, TrainsEvaluatesAndSpeaks) {
                 "--lr", "1e-2", "--val_split", "0", "--lora_r", "2", "--lora_dropout", "0.1"} +
       base());
   const auto loss = [&](const Arguments& more) {
-    const ProcessResult result = run(Arguments{"evaluate", "--manifest", lines} + base() + more);
+    const ProcessResult result =
+        run(Arguments{"evaluate", "--manifest", lines, "--speak", "0", "--json", "-"} + base() + more);
     return Json::parse(result.out).at("loss").get<double>();
   };
   EXPECT_LT(loss({"--adapter", scratch / "run/adapter"}), loss({}));

@@ -48,7 +48,8 @@ TEST_F(Merge, TheFolderSaysWhatBaseAndAdapterSay) {
   EXPECT_NE(result.err.find("largest logit difference "), std::string::npos) << result.err;
   EXPECT_NE(result.err.find(" of 104 greedy codes differ"), std::string::npos) << result.err;
   expect_same_forward(golden("hf/model"), golden("e2e/adapter_hf"), 1e-5);
-  const Arguments manifest = {"evaluate", "--manifest", golden("e2e/manifest.jsonl")};
+  const Arguments manifest = {"evaluate", "--manifest", golden("e2e/manifest.jsonl"), "--speak", "0",
+                              "--json",   "-"};
   const auto evaluate = [&](const Arguments& what) { return Json::parse(run(manifest + what).out); };
   const Json want = evaluate(golden_base() + Arguments{"--adapter", golden("e2e/adapter_hf")}),
              ours = evaluate({"--base_ckpt", scratch / "merged"});

@@ -35,7 +35,7 @@ WHOLE = [
 ]
 ADAPTERS = ["hf/adapter_lora", "hf/adapter_rslora", "hf/adapter_pattern", "hf/adapter_attn_list", "hf/adapter_dora",
             "hf/train/adapter_init", "hf/train/adapter_after_step_1", "hf/train/adapter_final",
-            "boson/lora/adapter_init", "boson/lora/adapter_after_step2", "boson/lora/adapter_final", "e2e/adapter_hf"]
+            "boson/lora/adapter_init", "boson/lora/adapter_final", "e2e/adapter_hf"]
 WITHOUT = {  # file -> endings or parts of the names left out
     # Waveforms are empty or unread: the program's collator takes codes.
     "boson/collator/merge.safetensors": ["audio_waveforms", "audio_sample_rate"],
@@ -43,7 +43,7 @@ WITHOUT = {  # file -> endings or parts of the names left out
     "boson/generate/generate.safetensors": ["_static.", ".reward"],
 }
 # Where both heads' logsumexp at every position is stored too, hidden states are compared from the whole file only.
-for name in ["base_left", "base_hf_processor", "lora_left", "rslora_right", "dora_right", "pattern_right",
+for name in ["base_left", "base_hf_processor", "lora_left", "lora_right", "rslora_right", "dora_right", "pattern_right",
              "attn_list_right"]:
     WITHOUT[f"hf/out_{name}.safetensors"] = ["last_hidden"]
 for variant in ["fast_forward_H", "tower_I"]:

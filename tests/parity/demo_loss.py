@@ -108,7 +108,8 @@ def main():
         if arguments.binary:
             words = ["--base_ckpt", base_folder, "--audio_tokenizer", os.path.join(arguments.demo, "codec")]
             words += ["--manifest", os.path.join(arguments.demo, "voice", "val.jsonl")]
-            words += ["--adapter", adapter] if adapter else []
+            words += ["--adapter", adapter, "--base", "off"] if adapter else []
+            words += ["--speak", "0", "--json", "-"]
             ours = json.loads(higgs_train(arguments.binary, "evaluate", *words))
             table.close("higgs_train evaluate, one EOS", ours["loss_audio"], one_eos, 1e-4)
         if not adapter:

@@ -61,12 +61,14 @@ TEST(Metrics, EvaluationLineHasTheAgreedFields) {
   m.step = 20;
   m.loss = step_metrics(0).loss;
   m.accuracy = {0.5, 0.25};
+  m.top10 = {0.75, 1.0};
   const Json line = Json::parse(metrics_line(m));
   EXPECT_EQ(line["kind"], "eval");
   EXPECT_EQ(line["step"], 20);
   EXPECT_EQ(line["loss"], 4.5);
   EXPECT_EQ(line["loss_codebooks"].size(), 8u);
   EXPECT_EQ(line["accuracy_codebooks"], Json({0.5, 0.25}));
+  EXPECT_EQ(line["accuracy_top10_codebooks"], Json({0.75, 1.0}));
 }
 
 TEST(RunLog, ANewRunBeginsAnEmptyFile) {
@@ -140,6 +142,7 @@ EvalMetrics eval_metrics(std::int64_t step, double loss) {
   m.loss = step_metrics(0).loss;
   m.loss.total = loss;
   m.accuracy = {0.5, 0.25};
+  m.top10 = {0.75, 1.0};
   return m;
 }
 
@@ -180,6 +183,8 @@ TEST(RunLog, EveryNumberOfAStepIsAPoint) {
       {"eval/loss_audio", 3.0},
       {"eval/accuracy/0", 0.5},
       {"eval/accuracy/1", 0.25},
+      {"eval/top10/0", 0.75},
+      {"eval/top10/1", 1.0},
       {"eval/codebook/0", 1.0},
       {"eval/codebook/1", 2.0},
       {"eval/codebook/2", 3.0},

@@ -26,7 +26,8 @@ double relative(const at::Tensor& a, const at::Tensor& b) {
 
 struct Computed {
   double total;
-  at::Tensor text, audio, correct, gradient, hidden;
+  at::Tensor text, audio, gradient, hidden;
+  BatchScores scores;
 };
 
 Computed compute(HiggsModel& model, Adapter& adapter, const PackedBatch& batch, bool reference,
@@ -43,10 +44,10 @@ Computed compute(HiggsModel& model, Adapter& adapter, const PackedBatch& batch, 
   const BatchLoss loss =
       batch_loss(model, batch, hidden, loss_weights(test::counts_of(batch), objective, at::kCPU), true);
   loss.total.backward();
+  const BatchScores scores = batch_scores(model, batch, hidden.detach(), true);
   model.set_reference_path(false);
-  return {loss.total.item<double>(),        loss.sums.text.detach().clone(),
-          loss.sums.audio.detach().clone(), loss.correct,
-          adapter.grads().clone(),          hidden.detach().to(at::kFloat)};
+  return {loss.total.item<double>(), loss.sums.text.detach().clone(), loss.sums.audio.detach().clone(),
+          adapter.grads().clone(),   hidden.detach().to(at::kFloat),  scores};
 }
 
 // float32: another order of sums. bf16: sums near the middle between two values are rounded the other way,
@@ -61,7 +62,13 @@ void expect_equal(HiggsModel& model, Adapter& adapter, const PackedBatch& batch,
   const Computed plain = compute(model, adapter, batch, true, dropout);
   EXPECT_NEAR(fused.total, plain.total, bounds.loss * plain.total);
   EXPECT_NEAR(fused.text.item<double>(), plain.text.item<double>(), bounds.loss * plain.text.item<double>());
-  EXPECT_TRUE(fused.correct.equal(plain.correct));
+  EXPECT_TRUE(fused.scores.audio.top1.equal(plain.scores.audio.top1));
+  EXPECT_TRUE(fused.scores.audio.top10.equal(plain.scores.audio.top10));
+  for (const Computed* one : {&fused, &plain}) {
+    EXPECT_LT(relative(one->scores.audio.losses.sum(0), one->audio), bounds.loss);
+    if (batch.num_text_targets == 0) continue;
+    EXPECT_LT(relative(one->scores.text.sum(), one->text), bounds.loss);
+  }
   EXPECT_LT(relative(fused.audio, plain.audio), bounds.loss);
   EXPECT_LT(relative(fused.hidden, plain.hidden), bounds.hidden);
   EXPECT_GT(at::linalg_vector_norm(plain.gradient).item<double>(), 0.0);
@@ -176,8 +183,9 @@ TEST(ReferencePath, HeadsInPartsGiveTheSameLoss) {
   losses.backward();
   EXPECT_NEAR(loss.total.item<double>(), losses.item<double>(), 1e-6 * losses.item<double>());
   EXPECT_LT(relative(hidden.grad().to(at::kDouble), wide.grad()), 2e-6);
-  EXPECT_EQ(loss.correct.item<std::int64_t>(),
-            logits.argmax(-1).eq(targets.flatten()).sum().item<std::int64_t>());
+  const HeadScores scores = head_scores(values, head, targets, /*composed=*/false);
+  EXPECT_NEAR(scores.losses.sum().item<double>(), loss.sums.item<double>(), 1e-6 * loss.sums.item<double>());
+  EXPECT_TRUE(scores.top1.squeeze(1).equal(logits.argmax(-1).eq(targets.flatten())));
 }
 
 // Layers that audio passes over among layers with both FFNs.

@@ -57,6 +57,9 @@ class AudioTokenizer {
   std::vector<float> decode(const Codes& codes) const;
   // So many frames on either side of one are all that its samples depend on.
   std::int64_t decoding_context() const;
+  // What codes stand for, and decode() begins with: the sum of the codebooks' vectors (each through its
+  // projection), frame by frame. float [T, width], on the CPU.
+  at::Tensor latents(const Codes& codes) const;
 
  private:
   struct Impl;

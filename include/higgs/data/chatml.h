@@ -45,6 +45,8 @@ struct ChatMLSample {
   std::optional<std::int64_t> start_index;
   // `speaker`, else `misc.speaker` (its JSON when that is no string).
   std::optional<std::string> speaker;
+  // `language`, else `misc.language`, where it is a string.
+  std::optional<std::string> language;
 };
 
 // Token ids with their labels, clips in the order of their placeholder tokens.

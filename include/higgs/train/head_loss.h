@@ -11,9 +11,8 @@ class LoraLinear;
 inline constexpr std::int64_t kLogitsAtATime = std::int64_t{16} << 20;  // 64 MiB in float32; at least a row's
 
 struct HeadLoss {
-  at::Tensor total;    // scalar: sum over rows and groups of weights[g] * loss; differentiable in hidden
-  at::Tensor sums;     // float32 [G]: sum of losses
-  at::Tensor correct;  // int64 [G]: targets that are the most likely class
+  at::Tensor total;  // scalar: sum over rows and groups of weights[g] * loss; differentiable in hidden
+  at::Tensor sums;   // float32 [G]: sum of losses
 };
 
 // hidden: [n, D]; the head gives G times K logits a row; targets: int64 [n, G], negative where there is none;
@@ -21,5 +20,17 @@ struct HeadLoss {
 // always so when an adapter stands beside the head.
 HeadLoss head_loss(const at::Tensor& hidden, LoraLinear& head, const at::Tensor& targets,
                    const at::Tensor& weights, bool composed);
+
+inline constexpr std::int64_t kTop = 10;
+
+// Each target by itself, without gradient: what evaluation counts. No call waits for the device.
+struct HeadScores {
+  at::Tensor losses;  // float32 [n, G]; 0 without target
+  at::Tensor top1;    // bool [n, G]: the target is the first of the largest logits
+  at::Tensor top10;   // bool [n, G]: fewer than kTop logits are greater than the target's
+};
+
+// As head_loss(); the logits are made in parts on either path.
+HeadScores head_scores(const at::Tensor& hidden, LoraLinear& head, const at::Tensor& targets, bool composed);
 
 }  // namespace higgs

@@ -10,6 +10,7 @@
 #include "higgs/data/pack.h"
 #include "higgs/dist/collective.h"
 #include "higgs/model/higgs_model.h"
+#include "higgs/train/head_loss.h"
 
 namespace higgs {
 
@@ -54,20 +55,31 @@ struct LossWeights {
 };
 LossWeights loss_weights(const TargetCounts& counts, const ObjectiveOptions& options, at::Device device);
 
-// Sums, their total and what is right, with no more of the logits at a time than fits (train/head_loss.h).
+// Sums and their total, with no more of the logits at a time than fits (train/head_loss.h).
 struct BatchLoss {
   at::Tensor total;  // scalar; differentiable in `hidden`
   LossSums sums;
-  at::Tensor correct;  // int64 [C]: codes that are the most likely ones
 };
 // hidden: [L, D] at the batch's target rows (ForwardOptions::only_targets).
 BatchLoss batch_loss(const HiggsModel& model, const PackedBatch& batch, const at::Tensor& hidden,
                      const LossWeights& weights, bool with_text);
 
+// Each target of a batch by itself, in the order of its target rows.
+struct BatchScores {
+  at::Tensor text;   // float32 [T]: losses; undefined without text loss or targets
+  HeadScores audio;  // [S, C]
+};
+// hidden: as batch_loss().
+BatchScores batch_scores(const HiggsModel& model, const PackedBatch& batch, const at::Tensor& hidden,
+                         bool with_text);
+
 // The same on numbers.
 struct LossValues {
   double total = 0.0, text = 0.0, audio = 0.0;  // audio: mean (or sum) over codebooks
   std::vector<double> codebooks;                // [C]
+
+  // What decides which model is better: where no audio is to be learnt, the text.
+  double deciding() const { return audio > 0.0 ? audio : total; }
 };
 
 // `sums`: [1 + C] as LossMeter::sums(), on the host.

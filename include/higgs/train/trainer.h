@@ -71,6 +71,7 @@ struct EvalMetrics {
   std::int64_t step = 0;
   LossValues loss;
   std::vector<double> accuracy;  // [C] share of supervised codes that are the most likely one
+  std::vector<double> top10;     // [C] share of those to which fewer than ten are preferred
   std::int64_t tokens = 0;
   double seconds = 0.0;
 };
