@@ -150,7 +150,8 @@ int evaluate_command(const std::vector<std::string>& arguments) {
   FlagTable table = options.table();
   const CommandText text{"evaluate",
                          "Says how good an adapter is on held-out samples: losses and accuracies, and how it "
-                         "speaks them, beside the base; or which checkpoint of a run is best."};
+                         "speaks them, beside the base; or which checkpoint of a run is best.",
+                         "--manifest my_voice/val.jsonl --base_ckpt BASE --adapter ADAPTER"};
   if (!parse_command_line(text, arguments, table)) return 0;
   return evaluate_all(options, table);
 }

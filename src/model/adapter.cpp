@@ -136,14 +136,13 @@ Adapter::Adapter(HiggsModel& model, const LoraOptions& options) : model_(model) 
   config_.use_dora = options.use_dora;
   std::vector<Slot> slots;
   std::set<std::string> kinds;
-  for (const GroupValue& group : options.ranks) {
-    if (group.value > 0.0)
-      config_.rank_pattern.emplace_back(pattern_of(group.group), static_cast<std::int64_t>(group.value));
+  // Of PEFT's patterns the first that matches counts: maps by name stand before their groups.
+  for (const bool by_name : {true, false}) {
+    for (const GroupValue& group : options.ranks) {
+      if (group.value > 0.0 && (group.group.find('.') != std::string::npos) == by_name)
+        config_.rank_pattern.emplace_back(pattern_of(group.group), static_cast<std::int64_t>(group.value));
+    }
   }
-  // The first pattern that matches counts: maps by name stand before their groups.
-  std::stable_sort(
-      config_.rank_pattern.begin(), config_.rank_pattern.end(),
-      [](const auto& a, const auto& b) { return a.first.ends_with("_proj") && !b.first.ends_with("_proj"); });
   for (const auto& linear : model.linears()) {
     const std::int64_t rank = static_cast<std::int64_t>(
         value_of_module(options.ranks, linear->path()).value_or(static_cast<double>(options.r)));

@@ -1,6 +1,7 @@
 // Ways to train beside plain LoRA: what their flags do to a run.
 #include "train_process.h"
 
+#include "higgs/formats/checkpoint_folder.h"
 #include "higgs/formats/safetensors.h"
 
 namespace higgs::test {
@@ -57,9 +58,8 @@ TEST_F(Methods, EarlyStoppingTakesTheBest) {
   }
   const int last = steps("run", "train").back();
   ASSERT_LT(best_step, last) << "no overfitting in this many steps";
-  char name[40];
-  std::snprintf(name, sizeof name, "checkpoints/step-%06d/adapter_model.safetensors", best_step);
-  EXPECT_EQ(adapter("run"), text_of(scratch / "run" / name));
+  EXPECT_EQ(adapter("run"),
+            text_of(scratch / "run/checkpoints" / checkpoint_name(best_step) / "adapter_model.safetensors"));
 }
 
 TEST_F(Methods, AnAdapterIsStartedFrom) {

@@ -65,8 +65,8 @@ TEST(NewAdapter, GroupsHaveRanksOfTheirOwn) {
     num_parameters = static_cast<std::size_t>(adapter.num_parameters());
     adapter.save(folder.path());
   }
-  const Json config = read_json_file(folder / "adapter_config.json");
-  EXPECT_EQ(config["rank_pattern"].dump(), R"({"audio_mlp\\.[a-z]+_proj":6,"audio_mlp\\.up_proj":3})");
+  const OrderedJson config = read_ordered_json_file(folder / "adapter_config.json");
+  EXPECT_EQ(config["rank_pattern"].dump(), R"({"audio_mlp\\.up_proj":3,"audio_mlp\\.[a-z]+_proj":6})");
   EXPECT_EQ(config["target_modules"].size(), 7u);
   const Adapter again(model(), folder.path());  // refuses ranks that the patterns don't give
   EXPECT_EQ(static_cast<std::size_t>(again.num_parameters()), num_parameters);

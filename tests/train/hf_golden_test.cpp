@@ -19,7 +19,7 @@ using test::Tolerance;
 using test::whole_golden;
 
 // transformers sums the losses of the codebooks.
-const ObjectiveOptions kSum{1.0, 1.0, /*sum_codebooks=*/true};
+const ObjectiveOptions kSum{1.0, 1.0, /*sum_codebooks=*/true, {}};
 
 struct Case {
   const char* name;

@@ -19,7 +19,7 @@ using test::load;
 using test::Tolerance;
 
 // transformers sums the losses of the codebooks.
-const ObjectiveOptions kSum{1.0, 1.0, /*sum_codebooks=*/true};
+const ObjectiveOptions kSum{1.0, 1.0, /*sum_codebooks=*/true, {}};
 
 void expect_same_inputs(const PackedBatch& ours, const PackedBatch& theirs) {
   EXPECT_EQ(ours.cu_seqlens, theirs.cu_seqlens);

@@ -125,9 +125,14 @@ TEST_F(Independence, WeightsAndReductionEnterTheLoss) {
   const auto total = [&](const ObjectiveOptions& options) {
     return total_loss(sums, counts, options).item<double>();
   };
-  const double text = total({1, 0, false}), mean = total({0, 1, false}), sum = total({0, 1, true});
+  const double text = total({1, 0, false, {}}), mean = total({0, 1, false, {}}),
+               sum = total({0, 1, true, {}});
   EXPECT_NEAR(sum, 8 * mean, 1e-5 * sum);
-  EXPECT_NEAR(total({0.5, 3, false}), 0.5 * text + 3 * mean, 1e-5 * sum);
+  EXPECT_NEAR(total({0.5, 3, false, {}}), 0.5 * text + 3 * mean, 1e-5 * sum);
+  const std::vector<double> first_alone = {1, 0, 0, 0, 0, 0, 0, 0}, others_alone = {0, 1, 1, 1, 1, 1, 1, 1};
+  const double first = total({0, 1, true, first_alone});
+  EXPECT_NEAR(total({0, 1, false, first_alone}), first, 1e-5 * sum) << "a mean of one";
+  EXPECT_NEAR(total({0, 1, true, others_alone}) + first, sum, 1e-5 * sum);
 }
 
 }  // namespace
