@@ -43,7 +43,7 @@ WITHOUT = {  # file -> endings or parts of the names left out
     "boson/generate/generate.safetensors": ["_static.", ".reward"],
 }
 # Where both heads' logsumexp at every position is stored too, hidden states are compared from the whole file only.
-for name in ["base_left", "base_hf_processor", "lora_left", "lora_right", "rslora_right", "dora_right", "pattern_right",
+for name in ["base_left", "base_right", "base_hf_processor", "lora_left", "lora_right", "rslora_right", "dora_right", "pattern_right",
              "attn_list_right"]:
     WITHOUT[f"hf/out_{name}.safetensors"] = ["last_hidden"]
 for variant in ["fast_forward_H", "tower_I"]:
