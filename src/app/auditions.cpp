@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 #include <sstream>
 
 #include "higgs/base/ending.h"
@@ -13,6 +12,7 @@
 #include "higgs/data/manifest_lines.h"
 #include "higgs/data/prompt.h"
 #include "higgs/kernels/philox.h"
+#include "higgs/model/generation_batch.h"
 #include "higgs/train/memory.h"
 
 namespace higgs {
@@ -85,6 +85,7 @@ void Auditions::take_texts(const std::string& path) {
     prompt.chat = generation_prompt(system_, text, std::nullopt);
     prompt.where = path;
     prompt.text = text;
+    prompt.num_tokens = num_text_tokens(prompt.chat, base_.tokenizer());
     prompts_.push_back(std::move(prompt));
   }
 }
@@ -135,21 +136,30 @@ void Auditions::keep_recordings() {
   }
 }
 
-// Packed; kNothing when memory didn't suffice, or the adapter isn't fit to speak.
-std::string Auditions::spoken(std::size_t i, std::int64_t step) const {
-  const Prompt& prompt = prompts_[i];
-  SamplingOptions sampling = sampling_;
-  sampling.seed = mix_key(seed_, i);
+std::map<std::size_t, std::string> Auditions::speak(const std::vector<std::size_t>& prompts) const {
+  std::map<std::size_t, std::string> spoken;
+  for (const std::size_t i : prompts) spoken[i] = kNothing;
+  if (prompts.empty()) return spoken;
   try {
-    return packed(speak_codes(base_, prompt.chat, ClipFolder(fs::path()), prompt.where, sampling,
-                              usual_frame_limit(prompt.num_tokens, seconds_per_text_token_)));
+    GenerationBatch batch(base_.model(), base_.ids(), prompts.size());
+    for (const std::size_t i : prompts) {
+      const Prompt& prompt = prompts_[i];
+      SamplingOptions sampling = sampling_;
+      sampling.seed = mix_key(seed_, i);
+      batch.add(i, encode_prompt(base_, prompt.chat, ClipFolder(fs::path()), prompt.where), sampling,
+                usual_frame_limit(prompt.num_tokens, seconds_per_text_token_));
+    }
+    while (!batch.empty()) {
+      for (const GenerationBatch::Finished& finished : batch.step())
+        spoken[finished.key] = packed(finished.clip);
+      ranks_.progress();
+    }
   } catch (const std::exception& error) {
     const bool out_of_memory = is_out_of_memory(std::current_exception());
-    log::warn("no audition of prompt " + std::to_string(i) + " at step " + std::to_string(step) + ": " +
-              (out_of_memory ? "out of memory" : error.what()));
+    log::warn(std::string("auditions left out: ") + (out_of_memory ? "out of memory" : error.what()));
   }
   release_cached_memory(base_.device());
-  return kNothing;
+  return spoken;
 }
 
 void Auditions::speak_all(std::int64_t step) {
@@ -158,12 +168,14 @@ void Auditions::speak_all(std::int64_t step) {
   const auto key = [&](std::size_t i) {
     return "audition " + std::to_string(step) + "/" + std::to_string(i);
   };
-  const auto num_ranks = static_cast<std::size_t>(ranks_.world_size());
-  std::map<std::size_t, std::string> mine;
-  for (auto i = static_cast<std::size_t>(ranks_.rank()); i < prompts_.size(); i += num_ranks) {
-    ranks_.progress();
-    mine[i] = spoken(i, step);
-    if (ranks_.rank() != 0) ranks_.publish(key(i), mine[i]);
+  std::vector<std::size_t> share;
+  for (std::size_t i = 0; i < prompts_.size(); ++i) {
+    if (static_cast<int>(i % static_cast<std::size_t>(ranks_.world_size())) == ranks_.rank())
+      share.push_back(i);
+  }
+  const std::map<std::size_t, std::string> mine = speak(share);
+  if (ranks_.rank() != 0) {
+    for (const auto& [i, clip] : mine) ranks_.publish(key(i), clip);
   }
   ranks_.barrier();
   if (ranks_.rank() != 0) return;

@@ -1,6 +1,7 @@
 // Auditions of a training run: prompts spoken where a validation is due, the same at every step.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,7 +38,8 @@ class Auditions {
   void take_samples(const Dataset& dataset, std::int64_t count);
   void keep_recordings();
   Waveform recording_of(const Prompt& prompt) const;
-  std::string spoken(std::size_t prompt, std::int64_t step) const;
+  // By prompt, packed; kNothing for what memory didn't suffice for, or an adapter isn't fit to say.
+  std::map<std::size_t, std::string> speak(const std::vector<std::size_t>& prompts) const;
 
   BaseModel& base_;
   RunLog& run_log_;

@@ -73,19 +73,19 @@ std::vector<std::string> read_texts(const fs::path& path, const std::string& fla
   return texts;
 }
 
-GeneratedClip speak_codes(BaseModel& base, const ChatMLSample& prompt, const ClipFolder& folder,
-                          const std::string& where, const SamplingOptions& sampling,
-                          std::int64_t max_frames) {
+EncodedSample encode_prompt(BaseModel& base, const ChatMLSample& prompt, const ClipFolder& folder,
+                            const std::string& where) {
   EncodedSample sample = encode_sample(tokenize_prompt(prompt, base.tokenizer(), where), base.codes(),
                                        base.ids(), folder, where);
   sample.label_ids.reset();
-  return generate(base.model(), sample, base.ids(), sampling, max_frames);
+  return sample;
 }
 
 SpokenClip speak(BaseModel& base, const ChatMLSample& prompt, const ClipFolder& folder,
                  const std::string& where, const SamplingOptions& sampling, std::int64_t max_frames) {
   SpokenClip clip;
-  clip.generated = speak_codes(base, prompt, folder, where, sampling, max_frames);
+  clip.generated =
+      generate(base.model(), encode_prompt(base, prompt, folder, where), base.ids(), sampling, max_frames);
   if (clip.generated.codes.num_frames == 0) return clip;
   const AudioTokenizer& codec = base.codes().codec();
   clip.sound = {codec.decode(clip.generated.codes), codec.sample_rate()};

@@ -23,7 +23,7 @@ inline fs::path demo(const std::string& name) {
   return source_dir() / "demo" / name;
 }
 
-// The small random base that the goldens are made with: no codec is needed for its encoded clips.
+// The small random base that the goldens are made with; its clips are encoded.
 inline Arguments golden_base() {
   return {"--base_ckpt", golden("hf/model")};
 }
@@ -78,6 +78,14 @@ class AppTest : public ::testing::Test {
     ProcessResult result = higgs(arguments);
     EXPECT_EQ(result.exit_code, 0) << "signal " << result.signal << "\n" << result.err;
     return result;
+  }
+
+  // The same where no codec is found: beside the golden one lies one.
+  Arguments golden_base_without_codec() const {
+    fs::create_directories(scratch / "alone");
+    if (!fs::exists(scratch / "alone/base"))
+      fs::create_directory_symlink(golden("hf/model"), scratch / "alone/base");
+    return {"--base_ckpt", scratch / "alone/base"};
   }
 
   fs::path write(const std::string& name, const std::string& text) const {

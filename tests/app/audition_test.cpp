@@ -86,11 +86,9 @@ TEST_F(Auditions, TextsOfAFileAreSpokenAsWell) {
 
 // Encoded clips need no codec; without one nothing can be heard, but all can be trained.
 TEST_F(Auditions, WithoutACodecTheRunSaysSo) {
-  fs::create_directories(scratch / "alone");
-  fs::create_directory_symlink(golden("hf/model"), scratch / "alone/base");
-  const ProcessResult result =
-      run({"train", "--base_ckpt", scratch / "alone/base", "--train_manifest", golden("e2e/manifest.jsonl"),
-           "--output_dir", scratch / "run", "--max_steps", "1"});
+  const ProcessResult result = run(Arguments{"train", "--train_manifest", golden("e2e/manifest.jsonl"),
+                                             "--output_dir", scratch / "run", "--max_steps", "1"} +
+                                   golden_base_without_codec());
   EXPECT_NE(result.err.find("no auditions: "), std::string::npos) << result.err;
   EXPECT_EQ(lines("run", "audition").size(), 0u);
 }

@@ -169,7 +169,7 @@ TEST_F(EvaluateDemo, SpeaksAsGenerateDoes) {
 // for.
 TEST_F(EvaluateDemo, WithoutACodecNothingIsSpoken) {
   const Arguments golden_run =
-      Arguments{"evaluate", "--manifest", golden("e2e/manifest.jsonl")} + golden_base();
+      Arguments{"evaluate", "--manifest", golden("e2e/manifest.jsonl")} + golden_base_without_codec();
   const ProcessResult result = run(golden_run + Arguments{"--json", scratch / "r.json"});
   EXPECT_FALSE(Json::parse(text_of(scratch / "r.json")).contains("speech"));
   EXPECT_NE(result.err.find("no audio tokenizer found"), std::string::npos) << result.err;

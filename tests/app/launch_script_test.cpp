@@ -34,6 +34,7 @@ class LaunchScriptTest : public AppTest {
                      "--output_dir",     scratch / output,
                      "--batch_size",     batch_size,
                      "--max_steps",      steps,
+                     "--auditions",      "0",
                      "--device",         "cpu"};
   }
 

@@ -58,7 +58,7 @@ TEST_F(Train, IsWhatRunsWithoutACommandWord) {
 }
 
 TEST_F(Train, TakesTheLaunchLineOfTheReadme) {
-  run(launch_line(scratch / "run"));
+  run(launch_line(scratch / "run") + Arguments{"--auditions", "0"});
   // Two passes over five samples, sixteen of them a step.
   EXPECT_EQ(steps("run", "train"), count_to(1));
   EXPECT_EQ(metrics("run").back()["epoch"], 2.0);

@@ -32,12 +32,12 @@ std::int64_t usual_frame_limit(std::size_t num_text_tokens, double seconds_per_t
 // Texts of a file, one a line. UserError, `flag` in front, when it holds none.
 std::vector<std::string> read_texts(const fs::path& path, const std::string& flag);
 
-// Speaks the turn that would follow `prompt`, with the model's adapter if it has one. `folder` is where its
-// clips are; `where` begins each UserError.
+// `prompt` as generation takes it. `folder` is where its clips are; `where` begins each UserError.
+EncodedSample encode_prompt(BaseModel& base, const ChatMLSample& prompt, const ClipFolder& folder,
+                            const std::string& where);
+
+// Speaks the turn that would follow `prompt`, with the model's adapter if it has one.
 SpokenClip speak(BaseModel& base, const ChatMLSample& prompt, const ClipFolder& folder,
                  const std::string& where, const SamplingOptions& sampling, std::int64_t max_frames);
-// The same without its sound: the codec isn't asked.
-GeneratedClip speak_codes(BaseModel& base, const ChatMLSample& prompt, const ClipFolder& folder,
-                          const std::string& where, const SamplingOptions& sampling, std::int64_t max_frames);
 
 }  // namespace higgs
