@@ -110,7 +110,7 @@ Result evaluate_run(BaseModel& base, const EvaluateOptions& options, const std::
                     bool speak_was_given) {
   std::optional<Adapter> adapter;
   adapter.emplace(base.model(), candidates.front().folder);
-  const double pace = seconds_per_text_token(fs::path(options.run) / "adapter");
+  const double pace = seconds_per_text_token(candidates.front().folder);
   Evaluation evaluation(base, options, speak_was_given);
   std::vector<ModelScore> scores;
   for (const Candidate& one : candidates) {

@@ -24,7 +24,7 @@ constexpr std::array<Entry, 9> kCommands = {{
     {"encode", encode_command, "fills the code cache for a manifest's clips"},
     {"evaluate", evaluate_command, "says how good an adapter is on held-out samples"},
     {"merge", merge_command, "makes a full checkpoint of base and adapter"},
-    {"plan", plan_command, "says what memory training takes, before it starts"},
+    {"plan", plan_command, "says what memory and time training takes, before it starts"},
     {"inspect", inspect_command, "writes what the model sees, stage by stage, as tensors"},
 }};
 

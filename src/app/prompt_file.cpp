@@ -7,19 +7,22 @@
 
 namespace higgs {
 namespace {
-constexpr const char* kName = "higgs_prompt.json";
 constexpr double kMostSeconds = 10.0;  // a token is a few letters; speech has three a second
 }  // namespace
 
-void write_prompt_file(const fs::path& adapter_folder, const PromptFile& prompt) {
+std::string prompt_file_text(const PromptFile& prompt) {
   const nlohmann::ordered_json document = {
       {"system_text", prompt.system_text},
       {"seconds_per_text_token", std::min(prompt.seconds_per_text_token, kMostSeconds)}};
-  write_file_atomically(adapter_folder / kName, document.dump(2) + "\n");
+  return document.dump(2) + "\n";
+}
+
+void write_prompt_file(const fs::path& adapter_folder, const PromptFile& prompt) {
+  write_file_atomically(adapter_folder / kPromptFileName, prompt_file_text(prompt));
 }
 
 std::optional<PromptFile> read_prompt_file(const fs::path& adapter_folder) {
-  const fs::path path = adapter_folder / kName;
+  const fs::path path = adapter_folder / kPromptFileName;
   if (!fs::exists(path)) return std::nullopt;
   const Json document = read_json_file(path);
   const JsonObject fields(document, path.string());

@@ -15,7 +15,6 @@ namespace higgs {
 namespace {
 
 constexpr const char* kWeights = "adapter_model.safetensors";
-constexpr const char* kPrompt = "higgs_prompt.json";
 
 std::string hash_of_weights(const fs::path& folder) {
   Hasher hasher;
@@ -65,7 +64,7 @@ std::vector<Candidate> candidates_of_run(const fs::path& output) {
       log::warn(entry.folder.string() + ": passed over: " + *fault);
       continue;
     }
-    all.push_back({"step " + std::to_string(entry.step), entry.step, entry.folder, {}});
+    all.push_back({"step " + std::to_string(entry.step), entry.step, entry.folder});
   }
   std::reverse(all.begin(), all.end());
   for (const Candidate& one : all) hashes.push_back(hash_of_weights(one.folder));
@@ -73,7 +72,7 @@ std::vector<Candidate> candidates_of_run(const fs::path& output) {
   if (fs::exists(result / kWeights)) {
     const auto same = std::find(hashes.begin(), hashes.end(), hash_of_weights(result));
     if (same == hashes.end()) {
-      all.push_back({"adapter", -1, result, {}});
+      all.push_back({"adapter", -1, result});
     } else {
       all[static_cast<std::size_t>(same - hashes.begin())].folder = result;
     }
@@ -81,9 +80,6 @@ std::vector<Candidate> candidates_of_run(const fs::path& output) {
   if (all.empty()) {
     throw UserError("--run " + output.string() +
                     ": holds no checkpoint and no adapter; give the --output_dir of a run, or --adapter");
-  }
-  for (Candidate& one : all) {
-    if (!fs::exists(one.folder / kPrompt) && fs::exists(result / kPrompt)) one.prompt_file = result / kPrompt;
   }
   return all;
 }

@@ -166,10 +166,6 @@ std::string run_text(const ModelScore* base, const std::vector<Candidate>& candi
   for (std::size_t i = 0; i < scores.size(); ++i) add(scores[i], i == choice.best);
   std::string text = counts_text(scores.front()) + table.text() + "\n" + choice.reason + "\n";
   text += "use: " + candidates[choice.best].folder.string() + "\n";
-  if (!candidates[choice.best].prompt_file.empty()) {
-    text += "with the prompt it was trained on: cp " + candidates[choice.best].prompt_file.string() + " " +
-            candidates[choice.best].folder.string() + "/\n";
-  }
   return text;
 }
 

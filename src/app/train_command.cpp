@@ -6,6 +6,7 @@
 #include "auditions.h"
 #include "higgs/app/command_line.h"
 #include "higgs/app/commands.h"
+#include "higgs/app/prompt_file.h"
 #include "higgs/base/error.h"
 #include "higgs/base/hash.h"
 #include "higgs/base/log.h"
@@ -110,6 +111,8 @@ int train(TrainOptions& options, const FlagTable& table, Collective& ranks) {
         "--early_stopping needs held-out samples, and there are none; give --val_manifest, or a larger "
         "--val_split");
   }
+  const PromptFile prompt{data.training.system_text, data.training.seconds_per_text_token};
+  options.trainer.beside_adapter = {{kPromptFileName, prompt_file_text(prompt)}};
   options.trainer.objective.codebook_weights =
       parse_codebook_weights(options.codebook_weights, base.ids().num_codebooks);
   ranks.at(0, "loading the model");

@@ -1,6 +1,5 @@
 #include "train_result.h"
 
-#include "higgs/app/prompt_file.h"
 #include "higgs/base/log.h"
 #include "higgs/formats/staged_folder.h"
 #include "model_card.h"
@@ -50,7 +49,8 @@ void write_result(const BaseModel& base, const TrainOptions& options, const Data
   if (options.trainer.early_stopping > 0) take_best(options.trainer.checkpoints, adapter, facts);
   StagedFolder staged(result);
   adapter.save(staged.path());
-  write_prompt_file(staged.path(), {training.system_text, training.seconds_per_text_token});
+  for (const auto& [name, text] : options.trainer.beside_adapter)
+    write_file_atomically(staged.path() / name, text);
   write_file_atomically(staged.path() / "README.md", adapter_card(facts, adapter.config()));
   staged.commit_over();
   log::info("adapter: " + result.string());

@@ -115,12 +115,13 @@ CheckpointState state_from_json(const std::string& text, const std::string& wher
   return state;
 }
 
-CheckpointImage::CheckpointImage(Adapter& adapter, AdamW& optimizer, CheckpointState state)
+CheckpointImage::CheckpointImage(Adapter& adapter, AdamW& optimizer, CheckpointState state, NamedTexts files)
     : adapter_(adapter),
       values_(host_copy(adapter.values())),
       first_(host_copy(optimizer.first_moment())),
       second_(host_copy(optimizer.second_moment())),
-      state_(std::move(state)) {
+      state_(std::move(state)),
+      files_(std::move(files)) {
   state_.optimizer_steps = optimizer.num_steps();
 }
 
@@ -136,6 +137,7 @@ void CheckpointImage::write(const fs::path& folder, const std::function<void()>&
   write_safetensors(writer.folder() / "optimizer.safetensors",
                     {entry("exp_avg", first_), entry("exp_avg_sq", second_)});
   write_file_atomically(writer.folder() / kStateFile, to_json(state_));
+  for (const auto& [name, text] : files_) write_file_atomically(writer.folder() / name, text);
   before_commit();
   writer.commit();
 }

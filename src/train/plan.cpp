@@ -121,6 +121,28 @@ MemoryPlan plan_memory(const ModelConfig& config, const PlanOptions& options) {
   return plan;
 }
 
+double micro_batch_flops(const ModelConfig& config, const PlanOptions& options) {
+  const Widths w(config);
+  double frozen = 0.0, adapted = 0.0;  // weights that a row passes in a layer
+  const auto pass = [&](const auto& maps) {
+    for (const Map& map : maps) {
+      frozen += static_cast<double>(map.in * map.out);
+      adapted += static_cast<double>(options.r * (map.in + map.out));
+    }
+  };
+  pass(attention_maps(w));
+  pass(ffn_maps(w));  // a row passes one of the two
+  const double attention = 7.0 * static_cast<double>(options.sample_rows * w.Q);
+  const double again = options.recompute ? 2.0 * (frozen + adapted) + 2.0 * attention / 7.0 : 0.0;
+  const double layer = 4.0 * frozen + 6.0 * adapted + attention + again;
+  const auto rows = static_cast<double>(options.rows);
+  const double heads =
+      4.0 * static_cast<double>(w.D) *
+      (static_cast<double>(options.audio_rows * config.num_codebooks * config.codebook_rows) +
+       static_cast<double>(options.text_head ? options.text_rows * config.vocab_size : 0));
+  return rows * static_cast<double>(config.num_layers) * layer + heads;
+}
+
 std::int64_t largest_batch(const ModelConfig& config, PlanOptions options, std::int64_t bytes) {
   const PlanOptions asked = options;
   const auto fits = [&](std::int64_t rows) {

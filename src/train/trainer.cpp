@@ -290,7 +290,8 @@ void Trainer::save_checkpoint() {
   if (ranks_.rank() != 0) return;
   ranks_.at(step_, "saving a checkpoint");
   finish_saving();  // of the one before
-  saver_.start(CheckpointImage(adapter_, optimizer_, state()), [this] { observer_.before_commit(); });
+  saver_.start(CheckpointImage(adapter_, optimizer_, state(), options_.beside_adapter),
+               [this] { observer_.before_commit(); });
 }
 
 void Trainer::finish_saving() {

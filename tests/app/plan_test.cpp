@@ -47,21 +47,26 @@ class PlanTest : public AppTest {
     for (const std::int64_t label : batch.integers("label_ids")) step.text_rows += label >= 0 ? 1 : 0;
     return step;
   }
+
+  // config.json of the released model's sizes.
+  void write_released() const {
+    Json config = Json::parse(text_of(golden("hf/model") / "config.json"));
+    config.update(Json{{"hidden_size", 3072},
+                       {"intermediate_size", 8192},
+                       {"num_hidden_layers", 28},
+                       {"num_attention_heads", 24},
+                       {"num_key_value_heads", 8},
+                       {"head_dim", 128},
+                       {"vocab_size", 128256}});
+    fs::create_directories(scratch / "released");
+    write("released/config.json", config.dump());
+  }
 };
 
 // The released model's sizes, as REFERENCE's publishers give them: 5.77 B parameters, and an adapter of rank
 // 16 on every linear map of 39.5 M.
 TEST_F(PlanTest, CountsTheReleasedModel) {
-  Json config = Json::parse(text_of(golden("hf/model") / "config.json"));
-  config.update(Json{{"hidden_size", 3072},
-                     {"intermediate_size", 8192},
-                     {"num_hidden_layers", 28},
-                     {"num_attention_heads", 24},
-                     {"num_key_value_heads", 8},
-                     {"head_dim", 128},
-                     {"vocab_size", 128256}});
-  fs::create_directories(scratch / "released");
-  write("released/config.json", config.dump());
+  write_released();
   const Json big = plan({"--base_ckpt", scratch / "released", "--device_memory_gb", "24"});
   EXPECT_EQ(big.at("parameters"), 5771283456);
   EXPECT_EQ(big.at("adapter_parameters"), 39452672);
@@ -84,6 +89,32 @@ TEST_F(PlanTest, CountsTheReleasedModel) {
   EXPECT_EQ(
       plan({"--base_ckpt", scratch / "released", "--device_memory_gb", "8"}).at("largest_micro_batch_tokens"),
       0);
+}
+
+// The released size: 11.27 GFLOP a token through frozen maps (28 layers, attention and one FFN, forward and
+// the input's gradient), with rank 16 on them, heads and attention within samples beside that.
+TEST_F(PlanTest, SaysStepsAndTheirTime) {
+  write_released();
+  const double attention = 2 * 3072.0 * 3072 + 2 * 3072 * 1024, ffn = 3 * 3072.0 * 8192;
+  const double frozen = 4 * 28 * (attention + ffn);
+  EXPECT_NEAR(frozen, 11.27e9, 0.01e9);
+  const double adapted = 6 * 28 * 16.0 * (2 * (3072 + 3072) + 2 * (3072 + 1024) + 3 * (3072 + 8192));
+  const double inside = 28 * 7.0 * 500 * 3072;
+  const double heads = 4 * 3072.0 * (496 * 8 * 1026.0 + 4 * 128256.0);
+  const double flops = 2 * (500 * (frozen + adapted + inside) + heads);
+  const Arguments asked = {
+      "--base_ckpt", scratch / "released", "--hours", "1", "--grad_accum", "8", "--epochs", "3", "--ranks",
+      "2",           "--tflops",           "400"};
+  const Json all = plan(asked);
+  EXPECT_EQ(all.at("tokens_per_step"), 2 * 8 * 2 * 500);
+  EXPECT_EQ(all.at("samples"), 181) << "90,000 frames, 496 a sample";
+  EXPECT_EQ(all.at("steps_per_epoch"), 6) << "of 32 samples";
+  EXPECT_EQ(all.at("steps"), 17);
+  EXPECT_NEAR(all.at("step_seconds"), 8 * flops / 400e12, 1e-9);
+  EXPECT_NEAR(all.at("epoch_seconds"), 6 * 8 * flops / 400e12, 1e-8);
+  const std::string text = run(Arguments{"plan"} + asked).out;
+  EXPECT_NE(text.find("steps            17, 6 an epoch of 181 samples\n"), std::string::npos) << text;
+  EXPECT_EQ(plan({"--base_ckpt", scratch / "released"}).count("steps"), 0u);
 }
 
 // Every form of base: the parameters are those in its file.

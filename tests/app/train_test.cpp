@@ -11,7 +11,8 @@ TEST_F(Train, LeavesTheFilesOfARun) {
   for (const char* name :
        {"config.toml", "metrics.jsonl", "report.html", "checkpoints/step-000002/MANIFEST.json",
         "checkpoints/step-000004/MANIFEST.json", "checkpoints/step-000004/adapter_model.safetensors",
-        "adapter/adapter_config.json", "adapter/adapter_model.safetensors", "adapter/higgs_prompt.json"}) {
+        "checkpoints/step-000004/higgs_prompt.json", "adapter/adapter_config.json",
+        "adapter/adapter_model.safetensors", "adapter/higgs_prompt.json"}) {
     EXPECT_TRUE(fs::is_regular_file(scratch / "run" / name)) << name;
   }
   EXPECT_EQ(snapshot(scratch / "run/tensorboard").size(), 1u);

@@ -48,8 +48,8 @@ class FlagTable {
   const std::vector<Flag>& flags() const { return flags_; }
   bool was_given(const std::string& name) const;
 
-  // Sets a value from its text; adds it to a list. UserError naming the flag (`where` in front) for a wrong type, range or
-  // choice.
+  // Sets a value from its text; adds it to a list. UserError naming the flag (`where` in front) for a wrong
+  // type, range or choice.
   void set(Flag& flag, const std::string& text, const std::string& where);
   // UserError, `what` in front, unless `value` is in the range of the flag `name`: for settings that come out
   // of a checkpoint's files.

@@ -13,6 +13,8 @@ struct PromptFile {
   double seconds_per_text_token = 0.0;  // of the training set; 0: unknown
 };
 
+inline constexpr const char* kPromptFileName = "higgs_prompt.json";
+std::string prompt_file_text(const PromptFile& prompt);
 void write_prompt_file(const fs::path& adapter_folder, const PromptFile& prompt);
 // Nothing when the folder has none.
 std::optional<PromptFile> read_prompt_file(const fs::path& adapter_folder);

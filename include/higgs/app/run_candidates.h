@@ -15,7 +15,6 @@ struct Candidate {
   std::string name;       // "step 200"; "adapter" for OUTPUT_DIR/adapter when it is no checkpoint's
   std::int64_t step = 0;  // -1: not known
   fs::path folder;
-  fs::path prompt_file;  // the run's higgs_prompt.json where `folder` has none; "" otherwise
 };
 
 // Every whole checkpoint in OUTPUT_DIR/checkpoints, by step, and OUTPUT_DIR/adapter behind them. An adapter

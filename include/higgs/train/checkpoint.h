@@ -17,6 +17,9 @@ namespace higgs {
 // Names and values of what a run computes with, to say on resume what has changed.
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
+// Names of files and what is in them.
+using NamedTexts = std::vector<std::pair<std::string, std::string>>;
+
 struct CheckpointState {
   std::int64_t step = 0;             // optimizer steps done
   std::int64_t optimizer_steps = 0;  // of them, those that moved the adapter
@@ -46,7 +49,7 @@ CheckpointState state_from_json(const std::string& text, const std::string& wher
 class CheckpointImage {
  public:
   // Keeps a reference to `adapter`, of which it takes the values now and later only what never changes.
-  CheckpointImage(Adapter& adapter, AdamW& optimizer, CheckpointState state);
+  CheckpointImage(Adapter& adapter, AdamW& optimizer, CheckpointState state, NamedTexts files = {});
 
   const CheckpointState& state() const { return state_; }
   std::uint64_t num_bytes() const;  // that it takes on the disk, about
@@ -58,6 +61,7 @@ class CheckpointImage {
   const Adapter& adapter_;
   at::Tensor values_, first_, second_;  // float32 [P] on the CPU
   CheckpointState state_;
+  NamedTexts files_;
 };
 
 // Why a run can't go on from this folder, or nothing when it is a whole checkpoint of training.

@@ -28,6 +28,8 @@ struct PlanOptions {
   std::int64_t rows = 0;        // real tokens of a micro-batch, audio frames included
   std::int64_t text_rows = 0;   // of them: supervised text tokens
   std::int64_t audio_rows = 0;  // of them: supervised frames
+  std::int64_t sample_rows =
+      0;  // tokens of one sample, which attend to each other; 0: attention isn't counted
 };
 
 // Bytes.
@@ -39,6 +41,13 @@ struct MemoryPlan {
   std::int64_t total() const { return weights + adapter + gradients + moments + activations + working; }
 };
 MemoryPlan plan_memory(const ModelConfig& config, const PlanOptions& options);
+
+// Floating point operations of a micro-batch, forward and backward, in matrix products: through a frozen map
+// twice two a weight (its output, its input's gradient), through an adapter's three times two, through a head
+// as a frozen map at supervised rows; attention 7 S Q a row and layer (two products forward, five backward
+// with one computed again, half of each by causality; Dao et al. 2022), S tokens of a sample, Q = H E. With
+// `recompute` the layers' forward pass counts twice.
+double micro_batch_flops(const ModelConfig& config, const PlanOptions& options);
 
 // The most rows a micro-batch can have within `bytes`, in the proportions of `options`; 0 when even the
 // weights don't fit.

@@ -48,8 +48,9 @@ struct TrainerOptions {
   double leak_alarm = 0.5;                 // LeakAlarm's
   std::int64_t replica_check_steps = 100;  // 0: never; compares the adapter of all ranks bit by bit
   PrefetchOptions loader;
-  bool self_test = true;  // see Trainer::self_test
-  fs::path checkpoints;   // folder
+  bool self_test = true;      // see Trainer::self_test
+  fs::path checkpoints;       // folder
+  NamedTexts beside_adapter;  // files that every checkpoint has beside its adapter
 };
 
 struct StepMetrics {
@@ -128,7 +129,7 @@ class Trainer {
   // Audio loss (the whole where there is none) of the validation after the last step, if there was one.
   std::optional<double> validation_loss() const {
     return validation_ != nullptr && evaluated_step_ == step_ ? std::optional<double>(validation_loss_)
-                                                               : std::nullopt;
+                                                              : std::nullopt;
   }
 
  private:
