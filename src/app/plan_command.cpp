@@ -147,7 +147,7 @@ int plan_command(const std::vector<std::string>& arguments) {
   FlagTable table = command.table();
   if (!parse_command_line(
           {"plan", "Says what memory and time training takes, from the configuration alone.",
-           "--base_ckpt BASE --batch_size 4 --sample_tokens 500 --device_memory_gb 24 --hours 1"},
+           "--base_ckpt BASE --batch_size 4 --device_memory_gb 24 --hours 1"},
           arguments, table)) {
     return 0;
   }
