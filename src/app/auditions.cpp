@@ -38,14 +38,6 @@ GeneratedClip unpacked(const std::string& bytes, std::int64_t num_codebooks) {
   return clip;
 }
 
-std::string text_of(const Message& message) {
-  std::string text;
-  for (const Content& content : message.contents) {
-    if (!content.audio && !content.dropped) text += (text.empty() ? "" : " ") + content.text;
-  }
-  return text;
-}
-
 const AudioContent* clip_in(const Message& message) {
   for (const Content& content : message.contents) {
     if (content.audio && !content.dropped) return &*content.audio;

@@ -66,6 +66,14 @@ ChatMLSample dialogue_prompt(const std::string& system, const std::string& text,
   return prompt;
 }
 
+std::string text_of(const Message& message) {
+  std::string text;
+  for (const Content& content : message.contents) {
+    if (!content.audio && !content.dropped) text += (text.empty() ? "" : " ") + content.text;
+  }
+  return text;
+}
+
 ChatMLSample prompt_of_sample(const ChatMLSample& sample, const std::string& where) {
   ChatMLSample prompt = sample;
   while (!prompt.messages.empty() && prompt.messages.back().role != "assistant") prompt.messages.pop_back();

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "higgs/corpus/plain_text.h"
+#include "higgs/data/prompt.h"
 #include "sample_problems.h"
 
 namespace higgs {
@@ -20,14 +21,6 @@ std::string in_quotes(std::string_view text) {
 bool holds_clip(const Message& message) {
   return std::any_of(message.contents.begin(), message.contents.end(),
                      [](const Content& content) { return content.audio.has_value() && !content.dropped; });
-}
-
-std::string text_of(const Message& message) {
-  std::string text;
-  for (const Content& content : message.contents) {
-    if (!content.audio && !content.dropped) text += (text.empty() ? "" : " ") + content.text;
-  }
-  return text;
 }
 
 // Without what stands in brackets: [SPEAKER0], [laugh], <SE>, <|...|>.

@@ -36,6 +36,9 @@ ChatMLSample generation_prompt(const std::string& system, const std::string& tex
 ChatMLSample dialogue_prompt(const std::string& system, const std::string& text,
                              const std::vector<Reference>& references);
 
+// The texts of a message, a space between two.
+std::string text_of(const Message& message);
+
 // A manifest line up to its last assistant turn, which is what there is to generate. UserError when it has
 // none.
 ChatMLSample prompt_of_sample(const ChatMLSample& sample, const std::string& where);
