@@ -72,6 +72,11 @@ TEST_F(BadFlags, InspectNeedsAStageAndItsInput) {
       {"inspect forward --grads needs --adapter"});
 }
 
+TEST_F(BadFlags, AFileToWriteIsNoFolder) {
+  expect_refused(Arguments{"inspect", "text", "--text_file", "t", "--out", scratch.path()} + golden_base(),
+                 {"--out " + scratch.path().string() + ": is a folder; name a file in it"});
+}
+
 TEST_F(BadFlags, GenerateNeedsOneSourceOfText) {
   const Arguments common = Arguments{"generate", "--out", scratch / "a.wav"} + demo_base();
   expect_refused(common, {"--text, --text_file and --manifest"});

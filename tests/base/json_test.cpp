@@ -122,6 +122,8 @@ TEST(JsonObject, SaysWhichKeyIsWrongAndHow) {
   EXPECT_EQ(user_error([&] { object.integers("mixed"); }),
             "config.json: key 'mixed' must be a list of integers");
   EXPECT_EQ(user_error([&] { object.integers("f"); }), "config.json: key 'f' must be a list of integers");
+  EXPECT_EQ(user_error([&] { object.numbers("mixed"); }),
+            "config.json: key 'mixed' must be an array of numbers");
   EXPECT_EQ(user_error([&] { object.strings("mixed"); }),
             "config.json: key 'mixed' must be a list of strings");
   EXPECT_EQ(user_error([&] { object.object("s"); }), "config.json: 's': must be a JSON object");

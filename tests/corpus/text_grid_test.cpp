@@ -110,6 +110,21 @@ TEST(TextGrid, ATextCutShortIsNamedWithItsLine) {
             "a.TextGrid:14: a quote is not closed; is it cut short?");
 }
 
+TEST(TextGrid, WhatStandsInTheWrongPlaceIsNamedWithItsLine) {
+  const auto refusal = [](const std::string& from, const std::string& to) {
+    std::string text = kShort;
+    text.replace(text.find(from), from.size(), to);
+    Found found;
+    return user_error([&] { parse(text, found); });
+  };
+  EXPECT_EQ(refusal("TextGrid", "PitchTier"),
+            "a.TextGrid:2: is not a TextGrid in Praat's text format; save it with Save as text file");
+  EXPECT_EQ(refusal("\n0\n2\n<", "\n\"0\"\n2\n<"), "a.TextGrid:3: a text stands where a number was expected");
+  EXPECT_EQ(refusal("<exists>", "\"exists\""), "a.TextGrid:5: a text stands where <exists> was expected");
+  EXPECT_EQ(refusal("IntervalTier", "SpanTier"),
+            "a.TextGrid:7: a tier must be an IntervalTier or a TextTier, not 'SpanTier'");
+}
+
 TEST(TextGrid, HostileNumbersAreRefused) {
   for (const char* bad : {"1e999", "99999999999999999999", "-1", "2.5", "0x", "1..2"}) {
     std::string text = kShort;

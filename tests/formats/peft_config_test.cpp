@@ -164,6 +164,10 @@ TEST(PeftConfig, NamesWhatIsMissingOrOfAnotherType) {
                 read_with("alpha_pattern", {{"(", 3}}).scaling("model.x.y", 4);
               }),
               HasSubstr("alpha_pattern '(' is not a valid regular expression"));
+  EXPECT_THAT(user_error([] {
+                read_with("alpha_pattern", {{"(a|a)*[0-9]", 3}}).scaling(std::string(40, 'a'), 4);
+              }),
+              HasSubstr("pattern '(a|a)*[0-9]' takes too long to match; simplify it"));
   EXPECT_THAT(user_error([] { read_peft_config("/nonexistent"); }),
               HasSubstr("/nonexistent/adapter_config.json: missing"));
 }

@@ -41,6 +41,29 @@ TEST(DamagedPth, ChecksTheArchivesDirectory) {
   EXPECT_THAT(error_of(misplaced(0, 0, huge)), HasSubstr("is not where the directory says"));
 }
 
+// The directory's own fields: signatures, counts, lengths, what a record is packed with.
+TEST(DamagedPth, NamesADamagedDirectory) {
+  const std::string good =
+      zip_bytes(pth_records(pickled_state_dict({"0", 6, {6}, {1}}), {std::string(24, 'x')}));
+  const std::size_t first = good.find("PK\x01\x02"), end = good.rfind("PK\x05\x06");
+  ASSERT_NE(first, std::string::npos);
+  const auto changed = [&](std::size_t at, char value) {
+    std::string bytes = good;
+    bytes[at] = value;
+    return error_of(bytes);
+  };
+  const std::string damaged = "f.pth: the zip archive's directory is damaged";
+  EXPECT_EQ(changed(first, 'Q'), damaged);          // no entry where one must be
+  EXPECT_EQ(changed(end + 11, '\x7f'), damaged);    // more entries than there is room for
+  EXPECT_EQ(changed(end + 10, '\x01'), damaged);    // fewer than there are
+  EXPECT_EQ(changed(first + 33, '\x7f'), damaged);  // a comment that reaches behind the end
+  EXPECT_THAT(changed(first + 8, '\x01'), HasSubstr("is encrypted"));
+  std::string wide =
+      zip_bytes(pth_records(pickled_state_dict({"0", 6, {6}, {1}}), {std::string(24, 'x')}), /*zip64=*/true);
+  wide[wide.rfind("PK\x06\x06")] = 'Q';
+  EXPECT_EQ(error_of(wide), damaged);
+}
+
 TEST(DamagedPth, TellsWhatKindOfFileItIsNot) {
   EXPECT_THAT(error_of(""), HasSubstr("is no zip archive"));
   EXPECT_THAT(

@@ -130,6 +130,9 @@ TEST(LoadTokenizer, ABrokenCompanionFileIsNamed) {
   expect_says(user_error([&] { load_tokenizer(folder.path()); }), "tokenizer_config.json: not valid JSON");
   write_text(folder / "tokenizer_config.json", R"({"added_tokens_decoder": {"x": {"content": "<a>"}}})");
   expect_says(user_error([&] { load_tokenizer(folder.path()); }), "'x' is no token id");
+  write_text(folder / "tokenizer_config.json",
+             R"({"added_tokens_decoder": {"99999999999": {"content": "<a>"}}})");
+  expect_says(user_error([&] { load_tokenizer(folder.path()); }), "token id 99999999999 is out of range");
 }
 
 }  // namespace
