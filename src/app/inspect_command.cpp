@@ -222,6 +222,7 @@ void inspect_forward(const InspectOptions& options, TensorOutput& out) {
   HiggsModel& model = base.model();
   std::optional<Adapter> adapter;  // before the clips are encoded: it may not fit
   if (!options.adapter.empty()) adapter.emplace(model, fs::path(options.adapter));
+  if (options.grads) adapter->train_saved_modules();
   const auto samples = encoded(base, manifest, options);
   const auto all = pointers(samples);
   const PackedBatch batch = make_batch(all, base.ids()).to(base.device());

@@ -101,13 +101,21 @@ std::string row(const std::string& what, const std::string& text) {
 
 constexpr const char* kTableHead = "| | |\n|---|---|\n";
 
+std::string whole_row(const PeftConfig& adapter) {
+  std::string names;
+  for (const std::string& name : adapter.modules_to_save)
+    names += (names.empty() ? "" : ", ") + name.substr(name.rfind('.') + 1);
+  return names.empty() ? "" : row("trained whole", names);
+}
+
 std::string lora_rows(const PeftConfig& adapter) {
+  if (adapter.target_regex == kNoTargetModules) return whole_row(adapter);
   return row("method", method(adapter)) +
          row("r",
              std::to_string(adapter.r) + (adapter.rank_pattern.empty() ? "" : ", others by rank_pattern")) +
          row("lora_alpha", number(adapter.lora_alpha) +
                                (adapter.alpha_pattern.empty() ? "" : ", others by alpha_pattern")) +
-         row("lora_dropout in training", number(adapter.lora_dropout));
+         row("lora_dropout in training", number(adapter.lora_dropout)) + whole_row(adapter);
 }
 
 constexpr const char* kTraining = "## Training";

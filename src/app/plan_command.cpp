@@ -10,13 +10,14 @@
 #include "higgs/base/json.h"
 #include "higgs/base/log.h"
 #include "higgs/formats/hub.h"
+#include "higgs/model/module_groups.h"
 #include "higgs/train/plan.h"
 
 namespace higgs {
 namespace {
 
 struct PlanCommand {
-  std::string base_ckpt, dtype = "bf16", base_dtype = "auto";
+  std::string base_ckpt, dtype = "bf16", base_dtype = "auto", modules_to_save;
   std::int64_t batch_size = 2, lora_r = 16, sample_tokens = 500, text_tokens = 4, prompt_tokens = 0;
   double lora_dropout = 0.05, device_memory_gb = 0.0;
   std::int64_t grad_accum = 1, ranks = 1;
@@ -38,6 +39,7 @@ struct PlanCommand {
         .range(0);
     t.section("Adapter and memory");
     t.add("lora_r", lora_r, "rank of the adapter").range(1, 4096);
+    t.add("modules_to_save", modules_to_save, "as train's flag");
     t.add("lora_dropout", lora_dropout, "share of each module's inputs dropped").range(0.0, 0.99);
     t.add("gradient_checkpointing", gradient_checkpointing, "as train's flag");
     t.add("device_memory_gb", device_memory_gb, "says the largest micro-batch that fits; 0: doesn't")
@@ -63,6 +65,7 @@ PlanOptions plan_options(const PlanCommand& command) {
   options.dtype = command.dtype == "fp32" ? at::kFloat : at::kBFloat16;
   options.quantized = command.base_dtype == "nf4";
   options.r = command.lora_r;
+  options.modules_to_save = parse_modules_to_save(command.modules_to_save, "--modules_to_save");
   options.dropout = command.lora_dropout > 0.0;
   options.recompute = command.gradient_checkpointing;
   options.rows = command.batch_size * command.sample_tokens;
@@ -145,16 +148,15 @@ struct Row {
 int plan_command(const std::vector<std::string>& arguments) {
   PlanCommand command;
   FlagTable table = command.table();
-  if (!parse_command_line(
-          {"plan", "Says what memory and time training takes, from the configuration alone.",
-           "--base_ckpt BASE --batch_size 4 --device_memory_gb 24 --hours 1"},
-          arguments, table)) {
+  if (!parse_command_line({"plan", "Says what memory and time training takes, from the configuration alone.",
+                           "--base_ckpt BASE --batch_size 4 --device_memory_gb 24 --hours 1"},
+                          arguments, table)) {
     return 0;
   }
   const fs::path folder = resolve_checkpoint(command.base_ckpt, "--base_ckpt");
   const ModelConfig config = read_model_config(folder);
   const PlanOptions options = plan_options(command);
-  const ModelSize size = model_size(config, command.lora_r, options.text_head);
+  const ModelSize size = model_size(config, command.lora_r, options.text_head, options.modules_to_save);
   const MemoryPlan plan = plan_memory(config, options);
   const std::vector<Row> rows = {{"weights", "weights", plan.weights},
                                  {"adapter", "adapter", plan.adapter},

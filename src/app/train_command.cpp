@@ -67,6 +67,18 @@ std::string balance_text(StepPlanner planner, std::int64_t first) {
   return text;
 }
 
+// "rank 16 on 280 linear maps, audio_lm_head whole, 39452672 parameters"
+std::string adapter_text(const Adapter& adapter) {
+  std::string text;
+  if (adapter.num_modules() > 0) {
+    text = "rank " + std::to_string(adapter.config().r) +
+           (adapter.config().rank_pattern.empty() ? "" : " (by pattern)") + " on " +
+           std::to_string(adapter.num_modules()) + " linear maps, ";
+  }
+  for (const std::string& name : adapter.trained_modules()) text += name + " whole, ";
+  return text + std::to_string(adapter.num_parameters()) + " parameters";
+}
+
 void say_what_is_shared(const LeakAlarm& alarm) {
   if (alarm.num_shared() == 0) return;
   log::warn(std::to_string(alarm.num_shared()) +
@@ -122,10 +134,7 @@ int train(TrainOptions& options, const FlagTable& table, Collective& ranks) {
   options.trainer.text_loss = use_text_loss(model, table, options);
   const std::unique_ptr<Adapter> owned = make_adapter(model, table, options);
   Adapter& adapter = *owned;
-  log::info("adapter: rank " + std::to_string(adapter.config().r) +
-            (adapter.config().rank_pattern.empty() ? "" : " (by pattern)") + " on " +
-            std::to_string(adapter.num_modules()) + " linear maps, " +
-            std::to_string(adapter.num_parameters()) + " parameters");
+  log::info("adapter: " + adapter_text(adapter));
 
   RunLog run_log(output, options.trainer.log_steps, ranks.world_size(),
                  options.trainer.go_on_without_checkpoint);

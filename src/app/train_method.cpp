@@ -27,7 +27,8 @@ void complete_method(TrainOptions& options) {
   trainer.schedule = options.lr_schedule == "cosine"   ? Schedule::kCosine
                      : options.lr_schedule == "linear" ? Schedule::kLinear
                                                        : Schedule::kConstant;
-  trainer.rates = parse_group_values(options.lr_pattern, "--lr_pattern");
+  trainer.rates = parse_group_values(options.lr_pattern, "--lr_pattern", /*with_whole=*/true);
+  options.lora.modules_to_save = parse_modules_to_save(options.modules_to_save, "--modules_to_save");
   options.lora.ranks = parse_ranks(options.rank_pattern);
   if (trainer.early_stopping > 0) trainer.keep_best = std::max<std::int64_t>(trainer.keep_best, 1);
 }
@@ -54,16 +55,51 @@ std::vector<double> parse_codebook_weights(const std::string& text, std::int64_t
   return weights;
 }
 
-std::unique_ptr<Adapter> make_adapter(HiggsModel& model, const FlagTable& table,
+namespace {
+
+void check_whole_modules(const Adapter& adapter, const TrainOptions& options) {
+  const std::vector<std::string> trained = adapter.trained_modules();
+  const auto is_trained = [&](const std::string& name) { return std::ranges::count(trained, name) > 0; };
+  const auto without_loss = [&](const char* name, const char* loss, const char* flag) {
+    if (!is_trained(name)) return;
+    throw UserError(std::string("the module ") + name + " is to be trained whole, and there is no " + loss +
+                    " loss (" + flag + "), which alone reaches it; leave it out");
+  };
+  if (!options.trainer.text_loss) without_loss("text_lm_head", "text", "--text_weight 0");
+  if (options.trainer.objective.audio_weight == 0.0)
+    without_loss("audio_lm_head", "audio", "--audio_weight 0");
+  for (const WholeModule& whole : kWholeModules) {
+    const bool has_rate = std::ranges::any_of(
+        options.trainer.rates, [&](const GroupValue& rate) { return rate.group == whole.name; });
+    if (has_rate && !is_trained(whole.name)) {
+      throw UserError("--lr_pattern '" + options.lr_pattern + "': " + whole.name +
+                      " is not trained whole; name it in --modules_to_save too");
+    }
+  }
+}
+
+std::unique_ptr<Adapter> open_adapter(HiggsModel& model, const FlagTable& table,
                                       const TrainOptions& options) {
   if (options.init_adapter.empty()) return std::make_unique<Adapter>(model, options.lora);
-  for (const char* flag : {"lora_r", "lora_alpha", "use_rslora", "use_dora", "rank_pattern"}) {
+  for (const char* flag :
+       {"lora_r", "lora_alpha", "use_rslora", "use_dora", "rank_pattern", "modules_to_save"}) {
     if (table.was_given(flag))
       throw UserError(std::string("--") + flag + " is as the adapter of --init_adapter has it; leave it out");
   }
   auto adapter = std::make_unique<Adapter>(model, fs::path(options.init_adapter));
   adapter->continue_with(options.lora);
   log::info("starting from the adapter " + options.init_adapter);
+  for (const std::string& name : adapter->saved_tensors())
+    log::info("its " + name + " is used and saved, and not trained");
+  return adapter;
+}
+
+}  // namespace
+
+std::unique_ptr<Adapter> make_adapter(HiggsModel& model, const FlagTable& table,
+                                      const TrainOptions& options) {
+  std::unique_ptr<Adapter> adapter = open_adapter(model, table, options);
+  check_whole_modules(*adapter, options);
   return adapter;
 }
 

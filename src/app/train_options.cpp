@@ -29,7 +29,7 @@ FlagTable TrainOptions::table() {
   t.add(
       "lr_pattern", lr_pattern,
       "factors of lr for groups of linear maps: audio_mlp=2,self_attn.q_proj=0.5; groups are self_attn, mlp "
-      "and audio_mlp");
+      "and audio_mlp, and modules_to_save by their names");
   t.add("loraplus_ratio", trainer.lora_plus, "LoRA+: the learning rate of B is so many times that of A")
       .range(1e-3, 1e3);
   t.add("wd", trainer.adamw.weight_decay, "AdamW's weight decay").range(0.0);
@@ -51,6 +51,9 @@ FlagTable TrainOptions::table() {
   t.add("lora_r", lora.r, "rank of the adapter").range(1, 4096);
   t.add("rank_pattern", rank_pattern,
         "other ranks for groups of linear maps, as lr_pattern names them; 0: no adapter there");
+  t.add("modules_to_save", modules_to_save,
+        "modules trained whole beside that and saved with it: audio_lm_head, embed_audio_tokens (the "
+        "codebooks' embeddings), text_lm_head");
   t.add("init_adapter", init_adapter,
         "PEFT folder to start from instead of a new adapter: its modules, ranks and method are taken over");
   t.add("lora_alpha", lora.alpha, "its scale is alpha / r").range(0.0, 1e6);

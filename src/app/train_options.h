@@ -20,7 +20,7 @@ struct TrainOptions {
   bool overwrite = false, skip_bad_samples = false, print_config = false, reference_path = false,
        gradient_checkpointing = false;
   std::string codebook_reduction = "mean", codebook_weights, audition_texts, init_adapter,
-              lr_schedule = "cosine", lr_pattern, rank_pattern;
+              lr_schedule = "cosine", lr_pattern, rank_pattern, modules_to_save;
   LoraOptions lora;
   TrainerOptions trainer;
 

@@ -72,10 +72,13 @@ void fill_uniform(at::Tensor& tensor, double bound, std::uint64_t key) {
                   "; the adapter is of another base, or of modules that are not supported");
 }
 
-// PEFT's name of the module: "model.layers.0.self_attn.q_proj" in the HF layout.
-std::string module_of(const LoraLinear& linear, Layout layout) {
-  const std::string name = stored_name(layout, linear.path() + ".weight");
+// PEFT's name of the module with this weight: "model.layers.0.self_attn.q_proj" in the HF layout.
+std::string module_of(const std::string& weight, Layout layout) {
+  const std::string name = stored_name(layout, weight);
   return name.substr(0, name.rfind('.'));
+}
+std::string module_of(const LoraLinear& linear, Layout layout) {
+  return module_of(linear.path() + ".weight", layout);
 }
 
 std::string name_of_base(const HiggsModel& model, const LoraOptions& options) {
@@ -95,20 +98,22 @@ std::string Adapter::key_of(const LoraLinear& linear, const char* ending) const 
   return kPeftPrefix + module_of(linear, model_.config().layout) + ending;
 }
 
-void Adapter::build(const std::vector<Slot>& slots) {
+void Adapter::build() {
   std::int64_t total = 0;
-  for (const Slot& slot : slots) {
+  for (const Slot& slot : slots_) {
     total += slot.rank * (slot.linear->in_features() + slot.linear->out_features());
     if (config_.use_dora) total += slot.linear->out_features();
   }
+  for (const Whole& one : whole_) total += one.first.numel();
   const auto options = at::TensorOptions(at::kFloat).device(model_.device());
   values_ = at::zeros({total}, options);
   grads_ = at::zeros({total}, options);
+  tensors_.clear();
 
   std::int64_t offset = 0;
-  const auto window = [&](const std::string& key, at::IntArrayRef shape) {
+  const auto window = [&](const std::string& key, const std::string& module, at::IntArrayRef shape) {
     const std::int64_t size = c10::multiply_integers(shape);
-    AdapterTensor tensor{key, values_.narrow(0, offset, size).view(shape).detach(),
+    AdapterTensor tensor{key, module, values_.narrow(0, offset, size).view(shape).detach(),
                          grads_.narrow(0, offset, size).view(shape)};
     tensor.value.set_requires_grad(true);
     tensor.value.mutable_grad() = tensor.grad;
@@ -116,14 +121,41 @@ void Adapter::build(const std::vector<Slot>& slots) {
     tensors_.push_back(tensor);
     return tensor.value;
   };
-  for (const Slot& slot : slots) {
+  for (const Slot& slot : slots_) {
     LoraLinear& linear = *slot.linear;
-    const at::Tensor a = window(key_of(linear, ".lora_A.weight"), {slot.rank, linear.in_features()});
-    const at::Tensor b = window(key_of(linear, ".lora_B.weight"), {linear.out_features(), slot.rank});
+    const auto of_linear = [&](const char* ending, at::IntArrayRef shape) {
+      return window(key_of(linear, ending), linear.path(), shape);
+    };
+    const at::Tensor a = of_linear(".lora_A.weight", {slot.rank, linear.in_features()});
+    const at::Tensor b = of_linear(".lora_B.weight", {linear.out_features(), slot.rank});
     at::Tensor magnitude;  // PEFT's name of it has no ".weight"
-    if (config_.use_dora)
-      magnitude = window(key_of(linear, ".lora_magnitude_vector"), {linear.out_features()});
+    if (config_.use_dora) magnitude = of_linear(".lora_magnitude_vector", {linear.out_features()});
     linear.attach(a, b, slot.scaling, magnitude);
+  }
+  const at::NoGradGuard no_grad;
+  for (Whole& one : whole_) {
+    const std::string key = kPeftPrefix + stored_name(model_.config().layout, one.module->weight);
+    at::Tensor values = window(key, one.module->name, one.first.sizes());
+    values.copy_(one.first);
+    one.first.reset();
+    model_.train_weight(one.module->weight, std::move(values));
+  }
+}
+
+// As the base has them; UserError when it hasn't.
+void Adapter::take_whole(const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    const auto module =
+        std::ranges::find_if(kWholeModules, [&](const WholeModule& one) { return name == one.name; });
+    HIGGS_ASSERT(module != kWholeModules.end());
+    const at::Tensor weight = model_.weight(module->weight);
+    const Layout layout = model_.config().layout;
+    if (!weight.defined()) {
+      throw UserError("--modules_to_save " + name + ": the base at " + model_.folder().string() + " has no " +
+                      stored_name(layout, module->weight));
+    }
+    whole_.push_back({&*module, weight});
+    config_.modules_to_save.push_back(module_of(module->weight, layout));
   }
 }
 
@@ -134,7 +166,6 @@ Adapter::Adapter(HiggsModel& model, const LoraOptions& options) : model_(model) 
   config_.lora_dropout = options.dropout;
   config_.use_rslora = options.use_rslora;
   config_.use_dora = options.use_dora;
-  std::vector<Slot> slots;
   std::set<std::string> kinds;
   // Of PEFT's patterns the first that matches counts: maps by name stand before their groups.
   for (const bool by_name : {true, false}) {
@@ -147,19 +178,27 @@ Adapter::Adapter(HiggsModel& model, const LoraOptions& options) : model_(model) 
     const std::int64_t rank = static_cast<std::int64_t>(
         value_of_module(options.ranks, linear->path()).value_or(static_cast<double>(options.r)));
     if (rank == 0) continue;
-    slots.push_back({linear.get(), rank, config_.scaling(linear->path(), rank)});
+    slots_.push_back({linear.get(), rank, config_.scaling(linear->path(), rank)});
     kinds.insert(kind_of(linear->path()));
   }
-  if (slots.empty()) throw UserError("the rank pattern gives no linear map an adapter");
-  if (model.config().audio_tower) {
+  if (slots_.empty() && options.modules_to_save.empty()) {
+    throw UserError(
+        "the rank pattern gives no linear map an adapter, and --modules_to_save names no module to be "
+        "trained "
+        "whole");
+  }
+  take_whole(options.modules_to_save);
+  if (slots_.empty()) {
+    config_.target_regex = kNoTargetModules;
+  } else if (model.config().audio_tower) {
     config_.target_regex = regex_of(kinds);
   } else {
     config_.target_modules.assign(kinds.begin(), kinds.end());
   }
-  build(slots);
+  build();
   const at::NoGradGuard no_grad;
   std::uint64_t index = 0;
-  for (const Slot& slot : slots) {
+  for (const Slot& slot : slots_) {
     const LoraLinear& linear = *slot.linear;
     at::Tensor a = linear.a();
     fill_uniform(a, 1.0 / std::sqrt(static_cast<double>(a.size(1))), mix_key(options.seed, index));
@@ -171,7 +210,6 @@ Adapter::Adapter(HiggsModel& model, const LoraOptions& options) : model_(model) 
 Adapter::Adapter(HiggsModel& model, const fs::path& folder) : model_(model) {
   const AdapterFile file(folder);
   config_ = file.config();
-  std::vector<Slot> slots;
   std::set<std::string> known;
   for (const auto& linear : linears_and_heads(model)) {
     const auto found = file.modules().find(module_of(*linear, model.config().layout));
@@ -182,14 +220,14 @@ Adapter::Adapter(HiggsModel& model, const fs::path& folder) : model_(model) {
                       "' and its lora_B do not fit this base (" + std::to_string(linear->in_features()) +
                       " -> " + std::to_string(linear->out_features()) + "); the adapter is of another base");
     }
-    slots.push_back({linear.get(), lora.a.size(0), lora.scaling});
+    slots_.push_back({linear.get(), lora.a.size(0), lora.scaling});
     known.insert(found->first);
   }
   for (const auto& [module, lora] : file.modules()) {
     if (known.count(module) == 0) refuse_foreign(file, module + ".lora_A.weight", model);
   }
   replace(file);
-  build(slots);
+  build();
   load_values(file.path());
 }
 
@@ -201,6 +239,25 @@ void Adapter::continue_with(const LoraOptions& options) {
   }
   config_.lora_dropout = options.dropout;
   config_.base_model_name_or_path = name_of_base(model_, options);
+  train_saved_modules();
+}
+
+void Adapter::train_saved_modules() {
+  HIGGS_ASSERT(whole_.empty());
+  for (const WholeModule& module : kWholeModules) {
+    const auto found = std::ranges::find_if(replaced_, [&](const Replaced& one) {
+      return canonical_name(model_.config().layout, one.name) == module.weight;
+    });
+    if (found == replaced_.end()) continue;
+    found->weight.set_data(found->before);
+    whole_.push_back({&module, found->stored});
+    replaced_.erase(found);
+  }
+  if (whole_.empty()) return;
+  const at::NoGradGuard no_grad;
+  const at::Tensor low_rank = values_;
+  build();
+  values_.narrow(0, 0, low_rank.numel()).copy_(low_rank);
 }
 
 // Looks all weights up before the first is replaced: an error leaves the model as it was.
@@ -228,6 +285,12 @@ void Adapter::replace(const AdapterFile& file) {
   }
 }
 
+std::vector<std::string> Adapter::trained_modules() const {
+  std::vector<std::string> names;
+  for (const Whole& one : whole_) names.emplace_back(one.module->name);
+  return names;
+}
+
 std::vector<std::string> Adapter::saved_tensors() const {
   std::vector<std::string> names;
   for (const Replaced& one : replaced_) names.push_back(one.name);
@@ -243,6 +306,7 @@ std::size_t Adapter::num_modules() const {
 Adapter::~Adapter() {
   for (const auto& linear : linears_and_heads(model_)) linear->detach_adapter();
   for (Replaced& one : replaced_) one.weight.set_data(one.before);
+  for (const Whole& one : whole_) model_.train_weight(one.module->weight, {});
 }
 
 void Adapter::load_values(const fs::path& path) {

@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
@@ -102,8 +103,10 @@ at::Tensor HiggsModel::embed(const PackedBatch& batch, const at::Tensor& merge_r
   }
   const std::int64_t frames = batch.audio_ids.size(0);
   const at::Tensor rows = (batch.audio_ids + codebook_offsets_).reshape({-1});
-  const at::Tensor audio =
-      audio_embed_.index_select(0, rows).view({frames, config_.num_codebooks, config_.hidden_size}).sum(1);
+  // Where the table learns, its gradient adds up in float32, in one order (index_select's doesn't on a GPU).
+  const at::Tensor looked_up =
+      at::embedding(trained_audio_embed_.defined() ? trained_audio_embed_ : audio_embed_, rows).to(dtype_);
+  const at::Tensor audio = looked_up.view({frames, config_.num_codebooks, config_.hidden_size}).sum(1);
   return at::cat({text, audio}).index_select(0, merge_rows);
 }
 
@@ -133,7 +136,8 @@ std::vector<std::shared_ptr<LoraLinear>> HiggsModel::heads() const {
 
 at::Tensor HiggsModel::weight(const std::string& canonical) const {
   if (canonical == "embed_tokens.weight") return embed_tokens_;
-  if (canonical == "audio_embed.weight") return audio_embed_;
+  if (canonical == "audio_embed.weight")
+    return trained_audio_embed_.defined() ? trained_audio_embed_.detach().to(dtype_) : audio_embed_;
   for (const auto& head : heads()) {
     if (canonical == head->path() + ".weight") return head->weight();
   }
@@ -142,6 +146,19 @@ at::Tensor HiggsModel::weight(const std::string& canonical) const {
   const auto buffers = decoder_->named_buffers();
   const at::Tensor* found = buffers.find(in_layer ? "layer" + canonical.substr(layers.size()) : canonical);
   return found != nullptr ? *found : at::Tensor();
+}
+
+void HiggsModel::train_weight(const std::string& canonical, at::Tensor values) {
+  if (canonical == "audio_embed.weight") {
+    HIGGS_ASSERT(!values.defined() || values.sizes() == audio_embed_.sizes());
+    trained_audio_embed_ = std::move(values);
+    return;
+  }
+  const auto all = heads();
+  const auto head =
+      std::ranges::find_if(all, [&](const auto& one) { return canonical == one->path() + ".weight"; });
+  HIGGS_ASSERT(head != all.end());
+  (*head)->train_weight(std::move(values));
 }
 
 std::vector<KvCache> HiggsModel::make_caches(std::int64_t capacity, bool wide) const {

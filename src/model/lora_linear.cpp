@@ -25,8 +25,27 @@ LoraLinear::LoraLinear(std::string path, FrozenWeight weight)
   if (!weight_.is_quantized()) register_buffer("weight", weight_.values());
 }
 
+at::Tensor LoraLinear::weight() const {
+  if (!trained_.defined()) return weight_.values();
+  const at::Tensor values = trained_.detach();
+  if (values.scalar_type() == weight_.dtype()) return values;
+  if (!rounded_.defined() || rounded_version_ != static_cast<std::int64_t>(values._version())) {
+    rounded_.reset();
+    rounded_ = values.to(weight_.dtype());
+    rounded_version_ = static_cast<std::int64_t>(values._version());
+  }
+  return rounded_;
+}
+
+// W x, differentiable in what learns.
+at::Tensor LoraLinear::base(const at::Tensor& x) const {
+  if (!trained_.defined()) return weight_.linear(x);
+  const at::Tensor used = at::GradMode::is_enabled() ? trained_.to(weight_.dtype()) : weight();
+  return at::linear(x, used.to(x.scalar_type()));
+}
+
 at::Tensor LoraLinear::forward(const at::Tensor& x, const DropoutContext& context) {
-  const at::Tensor y = weight_.linear(x);
+  const at::Tensor y = base(x);
   if (!a_.defined()) return y;
   at::Tensor input = x.to(at::kFloat);
   if (context.p > 0.0) input = dropout(input, context.p, mix_key(context.key, path_key_), *context.rows);
@@ -40,8 +59,8 @@ at::Tensor LoraLinear::forward(const at::Tensor& x, const DropoutContext& contex
 at::Tensor LoraLinear::dora(const at::Tensor& y, const at::Tensor& input, const at::Tensor& low_rank,
                             bool dropped) {
   const at::Tensor ratio = (magnitude_ / norm()).unsqueeze(0);
-  const at::Tensor base = dropped ? weight_.linear(input) : y;
-  return (ratio - 1) * base + ratio * low_rank * scaling_;
+  const at::Tensor whole = dropped ? base(input) : y;
+  return (ratio - 1) * whole + ratio * low_rank * scaling_;
 }
 
 at::Tensor LoraLinear::norm() {
@@ -64,6 +83,14 @@ void LoraLinear::attach(at::Tensor a, at::Tensor b, double scaling, at::Tensor m
   b_ = std::move(b);
   magnitude_ = std::move(magnitude);
   scaling_ = scaling;
+}
+
+void LoraLinear::train_weight(at::Tensor values) {
+  HIGGS_ASSERT(!is_quantized());
+  HIGGS_ASSERT(!values.defined() || (values.dim() == 2 && values.size(0) == out_features() &&
+                                     values.size(1) == in_features() && values.scalar_type() == at::kFloat));
+  trained_ = std::move(values);
+  rounded_.reset();
 }
 
 void LoraLinear::detach_adapter() {

@@ -17,6 +17,10 @@ const std::vector<std::pair<std::string, std::vector<std::string>>>& groups() {
   return all;
 }
 
+bool is_whole(const std::string& name) {
+  return std::ranges::any_of(kWholeModules, [&](const WholeModule& whole) { return name == whole.name; });
+}
+
 bool is_group(const std::string& name) {
   for (const auto& [group, maps] : groups()) {
     if (name == group) return true;
@@ -29,7 +33,8 @@ bool is_group(const std::string& name) {
 
 }  // namespace
 
-std::vector<GroupValue> parse_group_values(const std::string& text, const std::string& flag) {
+std::vector<GroupValue> parse_group_values(const std::string& text, const std::string& flag,
+                                           bool with_whole) {
   std::vector<GroupValue> values;
   std::istringstream pairs(text);
   for (std::string pair; std::getline(pairs, pair, ',');) {
@@ -42,11 +47,12 @@ std::vector<GroupValue> parse_group_values(const std::string& text, const std::s
     if (error != std::errc() || rest != end || !(value.value >= 0.0 && value.value < 1e6)) {
       throw UserError(flag + " '" + text + "': '" + pair + "' is not GROUP=NUMBER");
     }
-    if (!is_group(value.group)) {
+    if (!is_group(value.group) && !(with_whole && is_whole(value.group))) {
       throw UserError(
           flag + " '" + text + "': '" + value.group +
           "' is no group of linear maps; there are self_attn (.q_proj, .k_proj, .v_proj, .o_proj), mlp "
-          "and audio_mlp (.gate_proj, .up_proj, .down_proj)");
+          "and audio_mlp (.gate_proj, .up_proj, .down_proj)" +
+          (with_whole ? ", and modules of --modules_to_save" : ""));
     }
     const auto same = [&](const GroupValue& other) { return other.group == value.group; };
     if (std::any_of(values.begin(), values.end(), same))
@@ -54,6 +60,28 @@ std::vector<GroupValue> parse_group_values(const std::string& text, const std::s
     values.push_back(std::move(value));
   }
   return values;
+}
+
+std::vector<std::string> parse_modules_to_save(const std::string& text, const std::string& flag) {
+  std::vector<std::string> named;
+  std::istringstream names(text);
+  for (std::string name; std::getline(names, name, ',');) {
+    if (!is_whole(name)) {
+      std::string all;
+      for (const WholeModule& whole : kWholeModules)
+        all += (all.empty() ? "" : ", ") + std::string(whole.name);
+      throw UserError(flag + " '" + text + "': '" + name +
+                      "' is no module that can be trained whole; there are " + all);
+    }
+    if (std::ranges::count(named, name) > 0)
+      throw UserError(flag + " '" + text + "': '" + name + "' stands there twice");
+    named.push_back(name);
+  }
+  std::vector<std::string> in_order;
+  for (const WholeModule& whole : kWholeModules) {
+    if (std::ranges::count(named, whole.name) > 0) in_order.emplace_back(whole.name);
+  }
+  return in_order;
 }
 
 std::optional<double> value_of_module(const std::vector<GroupValue>& values, const std::string& path) {

@@ -165,8 +165,8 @@ CheckpointState read_checkpoint(const fs::path& folder, Adapter& adapter, AdamW&
     const TensorView& view = file->at(name);
     if (at::IntArrayRef(view.shape) != target->sizes() || view.dtype != DType::kF32) {
       throw UserError(optimizer_path.string() +
-                      ": is of an adapter of another size; give the same --lora_r and "
-                      "--use_dora");
+                      ": is of an adapter of another size; give the same --lora_r, --use_dora and "
+                      "--modules_to_save");
     }
     target->copy_(view_of(view, file));
   }

@@ -5,9 +5,11 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "higgs/base/error.h"
 #include "higgs/kernels/device.h"
@@ -26,17 +28,34 @@ std::int64_t rows_at_a_time(std::int64_t num_logits) {
   return std::max<std::int64_t>(1, kLogitsAtATime / num_logits);
 }
 
+// sum += y^T x, in float32: sum [V, D], y [n, V], x [n, D]. In bf16 a part of the rows at a time, the product
+// being rounded before it is added.
+void add_outer(at::Tensor& sum, const at::Tensor& y, const at::Tensor& x) {
+  if (x.scalar_type() == at::kFloat) {
+    sum.addmm_(y.t(), x);
+    return;
+  }
+  const std::int64_t part = rows_at_a_time(sum.size(1));
+  for (std::int64_t first = 0; first < sum.size(0); first += part) {
+    const std::int64_t rows = std::min(part, sum.size(0) - first);
+    sum.narrow(0, first, rows).add_(at::mm(y.narrow(1, first, rows).t(), x));
+  }
+}
+
 class HeadLossFunction : public torch::autograd::Function<HeadLossFunction> {
  public:
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context,
-                                                const at::Tensor& hidden, const at::Tensor& stored_weight,
-                                                const at::Tensor& targets, const at::Tensor& weights,
-                                                bool with_gradient) {
+                                                const at::Tensor& hidden,
+                                                const std::optional<at::Tensor>& trained,
+                                                const at::Tensor& stored_weight, const at::Tensor& targets,
+                                                const at::Tensor& weights, bool by_hidden, bool by_weight) {
+    const bool with_gradient = by_hidden || by_weight;
     const at::Tensor weight = stored_weight.to(hidden.scalar_type());
     const std::int64_t n = hidden.size(0), groups = targets.size(1);
     const std::int64_t chunk = rows_at_a_time(weight.size(0));
     at::Tensor sums = at::zeros({groups}, weights.options());
-    at::Tensor d_hidden = with_gradient ? at::empty_like(hidden) : at::Tensor();
+    at::Tensor d_hidden = by_hidden ? at::empty_like(hidden) : at::Tensor();
+    at::Tensor d_weight = by_weight ? at::zeros_like(*trained) : at::Tensor();
     for (std::int64_t first = 0; first < n; first += chunk) {
       const std::int64_t rows = std::min(chunk, n - first);
       at::Tensor logits =
@@ -45,19 +64,30 @@ class HeadLossFunction : public torch::autograd::Function<HeadLossFunction> {
           cross_entropy_(logits, targets.narrow(0, first, rows), with_gradient ? weights : at::Tensor());
       sums.add_(by_group(losses.losses, groups));
       if (!with_gradient) continue;
+      const at::Tensor d_logits = logits.view({rows, weight.size(0)});
+      if (by_weight) add_outer(d_weight, d_logits, hidden.narrow(0, first, rows));
+      if (!by_hidden) continue;
       at::Tensor part = d_hidden.narrow(0, first, rows);
-      at::mm_out(part, logits.view({rows, weight.size(0)}), weight);
+      at::mm_out(part, d_logits, weight);
     }
     const at::Tensor total = sums.dot(weights);
     context->mark_non_differentiable({sums});
-    context->save_for_backward({d_hidden});
+    context->save_for_backward({d_hidden, d_weight});
     return {total, sums};
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list grad_outputs) {
-    const at::Tensor d_hidden = context->get_saved_variables()[0];
-    return {d_hidden * grad_outputs[0].to(d_hidden.scalar_type()), {}, {}, {}, {}};
+    const auto saved = context->get_saved_variables();
+    const at::Tensor d_hidden = saved[0], d_weight = saved[1];
+    if (d_weight.defined()) d_weight.mul_(grad_outputs[0]);  // in place: it may be as large as the vocabulary
+    return {d_hidden.defined() ? d_hidden * grad_outputs[0].to(d_hidden.scalar_type()) : at::Tensor(),
+            d_weight,
+            {},
+            {},
+            {},
+            {},
+            {}};
   }
 };
 
@@ -98,8 +128,12 @@ HeadLoss head_loss(const at::Tensor& hidden, LoraLinear& head, const at::Tensor&
   HIGGS_ASSERT(targets.dim() == 2 && targets.size(0) == hidden.size(0) && weights.numel() == targets.size(1));
   HIGGS_ASSERT(head.out_features() % targets.size(1) == 0);
   if (runs_composed(hidden, head, composed)) return composed_loss(hidden, head, targets, weights);
-  const bool with_gradient = at::GradMode::is_enabled() && hidden.requires_grad();
-  auto out = HeadLossFunction::apply(hidden.contiguous(), head.weight(), targets, weights, with_gradient);
+  const bool with_gradient = at::GradMode::is_enabled();
+  const std::optional<at::Tensor> trained =
+      head.trained().defined() ? std::optional(head.trained()) : std::nullopt;
+  auto out =
+      HeadLossFunction::apply(hidden.contiguous(), trained, head.weight(), targets, weights,
+                              with_gradient && hidden.requires_grad(), with_gradient && trained.has_value());
   return {out[0], out[1]};
 }
 

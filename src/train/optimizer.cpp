@@ -11,8 +11,6 @@
 #include <numbers>
 #include <optional>
 
-#include "higgs/base/error.h"
-
 namespace higgs {
 
 std::vector<ParameterGroup> parameter_groups(const Adapter& adapter, const std::vector<GroupValue>& rates,
@@ -20,11 +18,8 @@ std::vector<ParameterGroup> parameter_groups(const Adapter& adapter, const std::
   std::vector<ParameterGroup> groups;
   std::int64_t begin = 0;
   for (const AdapterTensor& tensor : adapter.tensors()) {
-    const auto lora = tensor.key.rfind(".lora_");
-    HIGGS_ASSERT(lora != std::string::npos);
-    const bool is_b = tensor.key.compare(lora, 8, ".lora_B.") == 0;
-    const double factor =
-        value_of_module(rates, tensor.key.substr(0, lora)).value_or(1.0) * (is_b ? lora_plus : 1.0);
+    const bool is_b = tensor.key.ends_with(".lora_B.weight");
+    const double factor = value_of_module(rates, tensor.module).value_or(1.0) * (is_b ? lora_plus : 1.0);
     const std::int64_t end = begin + tensor.value.numel();
     if (!groups.empty() && groups.back().factor == factor) {
       groups.back().end = end;

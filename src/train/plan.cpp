@@ -57,13 +57,34 @@ std::int64_t tower_size(const AudioTowerConfig& tower, std::int64_t hidden_size)
   return stem + tower.num_layers * (attention + ffn + 4 * W) + 2 * W + W * hidden_size + hidden_size;
 }
 
+bool names(const std::vector<std::string>& modules, const char* module) {
+  return std::ranges::count(modules, module) > 0;
+}
+
+// Parameters of heads that are trained whole.
+struct HeadSizes {
+  std::int64_t audio = 0, text = 0;
+};
+HeadSizes heads_that_learn(const ModelConfig& config, const PlanOptions& options) {
+  HeadSizes sizes;
+  if (names(options.modules_to_save, "audio_lm_head"))
+    sizes.audio = config.num_codebooks * config.codebook_rows * config.hidden_size;
+  if (options.text_head && names(options.modules_to_save, "text_lm_head"))
+    sizes.text = config.vocab_size * config.hidden_size;
+  return sizes;
+}
+
 }  // namespace
 
-ModelSize model_size(const ModelConfig& config, std::int64_t r, bool text_head) {
+ModelSize model_size(const ModelConfig& config, std::int64_t r, bool text_head,
+                     const std::vector<std::string>& modules_to_save) {
   const Widths w(config);
   const std::int64_t codes = config.num_codebooks * config.codebook_rows;
   ModelSize size;
   size.base = (config.vocab_size * (text_head ? 2 : 1) + 2 * codes + 1) * w.D;
+  for (const char* module : {"audio_lm_head", "embed_audio_tokens"})
+    size.adapter += names(modules_to_save, module) ? codes * w.D : 0;
+  if (text_head && names(modules_to_save, "text_lm_head")) size.adapter += config.vocab_size * w.D;
   const auto add = [&](const auto& maps) {
     for (const Map& map : maps) {
       size.linear += map.in * map.out;
@@ -85,7 +106,7 @@ ModelSize model_size(const ModelConfig& config, std::int64_t r, bool text_head) 
 
 MemoryPlan plan_memory(const ModelConfig& config, const PlanOptions& options) {
   const Widths w(config);
-  const ModelSize size = model_size(config, options.r, options.text_head);
+  const ModelSize size = model_size(config, options.r, options.text_head, options.modules_to_save);
   const auto b = static_cast<std::int64_t>(c10::elementSize(options.dtype));
   MemoryPlan plan;
   plan.weights = size.base * b;
@@ -103,8 +124,12 @@ MemoryPlan plan_memory(const ModelConfig& config, const PlanOptions& options) {
   // all.
   const std::int64_t audio_logits = options.audio_rows * config.num_codebooks * config.codebook_rows;
   const std::int64_t text_logits = options.text_head ? options.text_rows * config.vocab_size : 0;
+  const HeadSizes learning = heads_that_learn(config, options);
+  // Of a head that learns, its gradient until it is added to the others; in bf16 it is kept rounded too.
   const std::int64_t heads = std::min(std::max(audio_logits, text_logits), kLogitsAtATime) * b +
-                             3 * (options.audio_rows + options.text_rows) * w.D * b;
+                             3 * (options.audio_rows + options.text_rows) * w.D * b +
+                             4 * std::max(learning.audio, learning.text);
+  if (b < 4) plan.weights += b * (learning.audio + learning.text);
   // The last layer's FFN goes backward while everything is kept; the one before when what the last kept is
   // gone.
   const std::int64_t working = working_per_row(w, b, options);
@@ -136,10 +161,12 @@ double micro_batch_flops(const ModelConfig& config, const PlanOptions& options) 
   const double again = options.recompute ? 2.0 * (frozen + adapted) + 2.0 * attention / 7.0 : 0.0;
   const double layer = 4.0 * frozen + 6.0 * adapted + attention + again;
   const auto rows = static_cast<double>(options.rows);
-  const double heads =
-      4.0 * static_cast<double>(w.D) *
-      (static_cast<double>(options.audio_rows * config.num_codebooks * config.codebook_rows) +
-       static_cast<double>(options.text_head ? options.text_rows * config.vocab_size : 0));
+  const HeadSizes learning = heads_that_learn(config, options);
+  const auto head = [&](std::int64_t head_rows, std::int64_t outputs, std::int64_t learns) {
+    return (learns > 0 ? 6.0 : 4.0) * static_cast<double>(w.D) * static_cast<double>(head_rows * outputs);
+  };
+  const double heads = head(options.audio_rows, config.num_codebooks * config.codebook_rows, learning.audio) +
+                       head(options.text_head ? options.text_rows : 0, config.vocab_size, learning.text);
   return rows * static_cast<double>(config.num_layers) * layer + heads;
 }
 

@@ -52,6 +52,13 @@ std::string base_fingerprint(const HiggsModel& model) {
   return hasher.hex().substr(0, 16);
 }
 
+std::string whole_modules(const Adapter& adapter) {
+  std::string text;
+  for (const std::string& name : adapter.trained_modules())
+    text += (text.empty() ? " modules_to_save=" : ",") + name;
+  return text;
+}
+
 constexpr const char* kSamplesPerStep = "samples per step";
 
 // Settings that decide only in which order sums are taken.
@@ -91,7 +98,7 @@ std::string Trainer::fingerprint() const {
   return "data=" + training_.fingerprint() + " seed=" + std::to_string(options_.seed) +
          " base=" + base_fingerprint(model_) + " lora_alpha=" + text_of(adapter_.config().lora_alpha) +
          (adapter_.config().use_rslora ? " use_rslora" : "") +
-         (adapter_.config().use_dora ? " use_dora" : "");
+         (adapter_.config().use_dora ? " use_dora" : "") + whole_modules(adapter_);
 }
 
 std::string Trainer::samples_per_step_text() const {
@@ -160,11 +167,10 @@ void Trainer::resume(const fs::path& checkpoint) {
   if (ranks_.rank() == 0) {
     state = read_checkpoint(checkpoint, adapter_, optimizer_);
     if (state.run != fingerprint()) {
-      throw UserError(checkpoint.string() + ": is of another run (" + state.run +
-                      "; this one: " + fingerprint() +
-                      "); give the same data, --base_ckpt, --seed, --lora_alpha, --use_rslora and "
-                      "--use_dora, or start anew "
-                      "in another --output_dir");
+      throw UserError(
+          checkpoint.string() + ": is of another run (" + state.run + "; this one: " + fingerprint() +
+          "); give the same data, --base_ckpt, --seed, --lora_alpha, --use_rslora, --use_dora and "
+          "--modules_to_save, or start anew in another --output_dir");
     }
     say_what_changed(state, settings());
   }

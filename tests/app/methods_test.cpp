@@ -85,6 +85,84 @@ TEST_F(Methods, GroupsHaveRatesAndRanks) {
   refused({"--rank_pattern", "mlp=0,audio_mlp=0,self_attn=0"}, "gives no linear map an adapter");
 }
 
+// Each by itself where it was read again: the same losses by `evaluate`, peft's names, a merged checkpoint.
+TEST_F(Methods, HeadsAndEmbeddingsAreTrainedWhole) {
+  const Arguments whole = {"--modules_to_save",
+                           "text_lm_head,audio_lm_head,embed_audio_tokens",
+                           "--lr",
+                           "3e-3",
+                           "--lr_schedule",
+                           "constant",
+                           "--warmup",
+                           "0"};
+  const Arguments train = command("run") + whole + Arguments{"--max_steps", "4", "--save_steps", "2"};
+  const ProcessResult result = run(train);
+  EXPECT_NE(
+      result.err.find(" linear maps, audio_lm_head whole, embed_audio_tokens whole, text_lm_head whole, "),
+      std::string::npos)
+      << result.err;
+  const auto losses = metrics("run");
+  EXPECT_LT(losses.back()["loss"].get<double>(), 0.8 * losses.front()["loss"].get<double>());
+  const std::string end = adapter("run");
+  const fs::path folder = scratch / "run/adapter";
+  EXPECT_EQ(Json::parse(text_of(folder / "adapter_config.json")).at("modules_to_save"),
+            (Json{"audio_lm_head", "model.embed_audio_tokens.embed_audio_tokens", "text_lm_head"}));
+  EXPECT_NE(text_of(folder / "README.md")
+                .find("| trained whole | audio_lm_head, embed_audio_tokens, text_lm_head |\n"),
+            std::string::npos);
+
+  fs::remove_all(scratch / "run/adapter");
+  fs::remove_all(scratch / "run/checkpoints/step-000004");
+  run(train);
+  EXPECT_EQ(adapter("run"), end) << "resumed";
+
+  const auto evaluated = [&](const Arguments& what) {
+    return Json::parse(run(Arguments{"evaluate", "--manifest", golden("e2e/manifest.jsonl"), "--speak", "0",
+                                     "--json", "-"} +
+                           what)
+                           .out)
+        .at("loss")
+        .get<double>();
+  };
+  const double loss = losses.back()["loss"];
+  EXPECT_NEAR(evaluated(golden_base() + Arguments{"--adapter", folder, "--base", "off"}), loss, 1e-6 * loss);
+  run(Arguments{"merge", "--adapter", folder, "--out", scratch / "merged", "--dtype", "fp32"} +
+      golden_base());
+  EXPECT_NEAR(evaluated({"--base_ckpt", scratch / "merged"}), loss, 1e-5 * loss);
+
+  const Arguments from = {"--init_adapter", folder};
+  run(command("second") + from + Arguments{"--lr", "0", "--max_steps", "1"});
+  EXPECT_EQ(adapter("second"), end) << "nothing was learnt";
+  run(command("third") + from +
+      Arguments{"--lr", "1e-3", "--max_steps", "2", "--lr_pattern", "text_lm_head=0"});
+  EXPECT_LT(metrics("third").back()["loss"].get<double>(), loss);
+  const SafetensorsFile before(folder / "adapter_model.safetensors"),
+      after(scratch / "third/adapter/adapter_model.safetensors");
+  const std::string prefix = "base_model.model.";
+  EXPECT_EQ(after.floats(prefix + "text_lm_head.weight"), before.floats(prefix + "text_lm_head.weight"));
+  EXPECT_NE(after.floats(prefix + "audio_lm_head.weight"), before.floats(prefix + "audio_lm_head.weight"));
+  refused(from + Arguments{"--modules_to_save", "audio_lm_head"}, "--modules_to_save is as the adapter of");
+}
+
+TEST_F(Methods, AHeadAloneIsTrained) {
+  run(command("run") + Arguments{"--rank_pattern", "mlp=0,audio_mlp=0,self_attn=0", "--modules_to_save",
+                                 "audio_lm_head", "--lr", "1e-2", "--max_steps", "3"});
+  EXPECT_LT(metrics("run").back()["loss_audio"].get<double>(),
+            metrics("run").front()["loss_audio"].get<double>());
+  const SafetensorsFile file(scratch / "run/adapter/adapter_model.safetensors");
+  EXPECT_EQ(file.tensors().size(), 1u);
+  const std::string card = text_of(scratch / "run/adapter/README.md");
+  EXPECT_NE(card.find("| trained whole | audio_lm_head |\n"), std::string::npos) << card;
+  EXPECT_EQ(card.find("| r |"), std::string::npos) << card;
+  refused({"--modules_to_save", "text_lm_head", "--text_weight", "0"},
+          "there is no text loss (--text_weight 0)");
+  refused({"--modules_to_save", "audio_lm_head", "--audio_weight", "0"}, "there is no audio loss");
+  refused({"--modules_to_save", "lm_head"}, "'lm_head' is no module that can be trained whole; there are ");
+  refused({"--lr_pattern", "audio_lm_head=2"},
+          "audio_lm_head is not trained whole; name it in --modules_to_save");
+  refused({"--rank_pattern", "audio_lm_head=2"}, "'audio_lm_head' is no group of linear maps");
+}
+
 // After one step Adam has moved each value of B by the rate, whatever its gradient.
 TEST_F(Methods, LoraPlusLetsBLearnFaster) {
   const Arguments one_step = {"--lr",        "1e-3", "--warmup",      "0",       "--wd", "0",

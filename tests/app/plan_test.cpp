@@ -91,6 +91,31 @@ TEST_F(PlanTest, CountsTheReleasedModel) {
       0);
 }
 
+// The audio head and the embeddings have 8 x 1026 x 3072 parameters each, the text head 128256 x 3072: value,
+// gradient and two moments of each, a rounded head, and the head's gradient once more while it is at work.
+TEST_F(PlanTest, CountsModulesTrainedWhole) {
+  write_released();
+  const Arguments base = {"--base_ckpt", scratch / "released", "--tflops", "400"};
+  const std::int64_t audio = 8LL * 1026 * 3072, text = 128256LL * 3072;
+  const Json plain = plan(base),
+             heads = plan(base + Arguments{"--modules_to_save", "audio_lm_head,embed_audio_tokens"}),
+             all =
+                 plan(base + Arguments{"--modules_to_save", "audio_lm_head,embed_audio_tokens,text_lm_head"});
+  const auto more = [&](const Json& with, const char* key) {
+    return with.at(key).get<std::int64_t>() - plain.at(key).get<std::int64_t>();
+  };
+  EXPECT_EQ(more(heads, "adapter_parameters"), 2 * audio);
+  EXPECT_EQ(more(all, "adapter_parameters"), 2 * audio + text);
+  EXPECT_EQ(more(all, "adapter_bytes"), 4 * (2 * audio + text));
+  EXPECT_EQ(more(all, "gradients_bytes"), 4 * (2 * audio + text));
+  EXPECT_EQ(more(all, "moments_bytes"), 8 * (2 * audio + text));
+  EXPECT_EQ(more(all, "weights_bytes"), 2 * (audio + text));
+  EXPECT_GE(all.at("working_bytes").get<std::int64_t>(), 4 * text);
+  const double flops = 2.0 * 2 * 496 * static_cast<double>(audio);  // 496 frames of two samples
+  EXPECT_NEAR(heads.at("step_seconds").get<double>() - plain.at("step_seconds").get<double>(), flops / 400e12,
+              1e-6);
+}
+
 // The released size: 11.27 GFLOP a token through frozen maps (28 layers, attention and one FFN, forward and
 // the input's gradient), with rank 16 on them, heads and attention within samples beside that.
 TEST_F(PlanTest, SaysStepsAndTheirTime) {

@@ -27,6 +27,22 @@ TEST(ModuleGroups, RefusesWhatIsNoGroupOrNoNumber) {
             std::string::npos);
   EXPECT_NE(error("mlp.q_proj=1").find("is no group"), std::string::npos);
   EXPECT_EQ(error("mlp=1,mlp=2"), "--x 'mlp=1,mlp=2': 'mlp' stands there twice");
+  EXPECT_NE(error("audio_lm_head=1").find("is no group"), std::string::npos) << "there are no ranks of it";
+  EXPECT_EQ(value_of_module(parse_group_values("audio_lm_head=3", "--x", true), "audio_lm_head"), 3.0);
+}
+
+TEST(ModuleGroups, WholeModulesComeInOneOrder) {
+  EXPECT_EQ(parse_modules_to_save("text_lm_head,audio_lm_head", "--x"),
+            (std::vector<std::string>{"audio_lm_head", "text_lm_head"}));
+  EXPECT_TRUE(parse_modules_to_save("", "--x").empty());
+  const auto error = [](const std::string& text) {
+    return test::user_error([&] { parse_modules_to_save(text, "--x"); });
+  };
+  EXPECT_EQ(error("audio_lm_head,score"),
+            "--x 'audio_lm_head,score': 'score' is no module that can be trained whole; there are "
+            "audio_lm_head, embed_audio_tokens, text_lm_head");
+  EXPECT_EQ(error("text_lm_head,text_lm_head"),
+            "--x 'text_lm_head,text_lm_head': 'text_lm_head' stands there twice");
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ ADAPTERS = [
     "plain", "rslora", "dora", "pattern", "head", "list", "regex", "dora_rs", "heads",
     "embedding", "all-linear", "bias",
 ]  # fmt: skip
-TRAINED = ["plain", "rslora", "dora"]
+TRAINED = ["plain", "rslora", "dora", "modules"]
 
 
 @dataclass

@@ -56,6 +56,7 @@ TEST(RanksChild, Gradients) {
   run.options.max_steps = 0;
   run.options.epochs = 7.0 / 5.0;
   run.options.loader = {2, 1 << 20};
+  run.lora.modules_to_save = parse_modules_to_save(variable("RANKS_MODULES"), "RANKS_MODULES");
   run.load(variable("RANKS_MANIFEST"));
   const int exit_code = run_ranks(read_launch(), 60, [&](Collective& ranks) {
     run.adapter.emplace(run.model, run.lora);
@@ -74,13 +75,14 @@ TEST(RanksChild, Gradients) {
 
 class RanksTest : public ::testing::Test {
  protected:
-  fs::path train(const Split& split, const fs::path& manifest) {
+  fs::path train(const Split& split, const fs::path& manifest) const {
     const fs::path output = folder / split.name;
     fs::create_directories(output);
     const auto result = test::run_as_ranks(split.ranks, "RanksChild.Gradients",
                                            {{"RANKS_OUTPUT", output},
                                             {"RANKS_BATCH", std::to_string(split.batch_size)},
                                             {"RANKS_ACCUM", std::to_string(split.grad_accum)},
+                                            {"RANKS_MODULES", modules_to_save},
                                             {"RANKS_MANIFEST", manifest}});
     EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
     return output;
@@ -101,9 +103,15 @@ class RanksTest : public ::testing::Test {
     }
   }
   test::TemporaryFolder folder;
+  std::string modules_to_save;
 };
 
 TEST_F(RanksTest, TheGradientDoesNotDependOnTheSplit) {
+  expect_same_gradients(test::golden("e2e/manifest.jsonl"));
+}
+
+TEST_F(RanksTest, NorWithModulesTrainedWhole) {
+  modules_to_save = "audio_lm_head,embed_audio_tokens,text_lm_head";
   expect_same_gradients(test::golden("e2e/manifest.jsonl"));
 }
 

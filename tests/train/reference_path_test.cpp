@@ -133,6 +133,22 @@ TEST(ReferencePath, IsWhatTheFusedOneComputesForEveryKindOfAdapter) {
   }
 }
 
+// Heads that learn, and the codebooks' embeddings, beside low-rank tensors.
+TEST(ReferencePath, IsWhatTheFusedOneComputesWithWholeModules) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    HiggsModel model(golden("hf/model"), dtype, at::kCPU);
+    LoraOptions lora;
+    lora.r = 4;
+    lora.modules_to_save = {"audio_lm_head", "embed_audio_tokens", "text_lm_head"};
+    Adapter adapter(model, lora);
+    adapter.values().add_(at::randn(adapter.values().sizes()) * 0.02);
+    const PackedBatch batch = test::batch_of(test::hf_samples(), {1, 3, 4}, special_ids(model.config()));
+    for (const double dropout : {0.0, 0.3}) {
+      expect_equal(model, adapter, batch, dropout, dtype == at::kFloat ? kFloat32 : Bounds{2e-3, 3e-2, 1e-2});
+    }
+  }
+}
+
 // Text alone, and nothing that is learnt at all: no row for a head, or none for the last layer.
 TEST(ReferencePath, IsWhatTheFusedOneComputesWithoutAnyAudio) {
   HiggsModel model(golden("hf/model"), at::kFloat, at::kCPU);
@@ -171,18 +187,22 @@ TEST(ReferencePath, HeadsInPartsGiveTheSameLoss) {
   const at::Tensor targets = (at::rand({rows, 1}) * static_cast<double>(classes)).to(at::kLong);
   targets[1] = kIgnore;
   const at::Tensor weights = at::full({1}, 0.25);
+  at::Tensor learns = head.weight().clone().set_requires_grad(true);
+  head.train_weight(learns);
   const at::Tensor values = at::randn({rows, 3});
   at::Tensor hidden = values.clone().set_requires_grad(true);
   const HeadLoss loss = head_loss(hidden, head, targets, weights, /*composed=*/false);
   loss.total.backward();
   // In double: over a million classes torch's own float32 is 2e-5 off.
   at::Tensor wide = values.to(at::kDouble).set_requires_grad(true);
-  const at::Tensor logits = wide.mm(head.weight().to(at::kDouble).t());
+  at::Tensor weight = head.weight().to(at::kDouble).set_requires_grad(true);
+  const at::Tensor logits = wide.mm(weight.t());
   const at::Tensor losses =
       at::cross_entropy_loss(logits, targets.flatten(), {}, at::Reduction::Sum, kIgnore) * 0.25;
   losses.backward();
   EXPECT_NEAR(loss.total.item<double>(), losses.item<double>(), 1e-6 * losses.item<double>());
   EXPECT_LT(relative(hidden.grad().to(at::kDouble), wide.grad()), 2e-6);
+  EXPECT_LT(relative(learns.grad().to(at::kDouble), weight.grad()), 2e-6);
   const HeadScores scores = head_scores(values, head, targets, /*composed=*/false);
   EXPECT_NEAR(scores.losses.sum().item<double>(), loss.sums.item<double>(), 1e-6 * loss.sums.item<double>());
   EXPECT_TRUE(scores.top1.squeeze(1).equal(logits.argmax(-1).eq(targets.flatten())));

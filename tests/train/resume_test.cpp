@@ -91,7 +91,8 @@ TEST_F(Checkpoint, OfAnotherRunIsRefused) {
   EXPECT_THAT(refused_with([](TinyRun& r) { r.options.seed = 6; }), HasSubstr("is of another run"));
   EXPECT_THAT(refused_with([](TinyRun& r) { r.lora.alpha = 7; }), HasSubstr("is of another run"));
   EXPECT_THAT(refused_with([](TinyRun& r) { r.lora.use_rslora = true; }), HasSubstr("is of another run"));
-  EXPECT_THAT(refused_with([](TinyRun& r) { r.lora.use_dora = true; }), HasSubstr("and --use_dora"));
+  EXPECT_THAT(refused_with([](TinyRun& r) { r.lora.use_dora = true; }),
+              HasSubstr("--use_dora and --modules_to_save"));
   EXPECT_THAT(refused_with([](TinyRun& r) { r.data.split_every(5); }), HasSubstr("is of another run"));
   EXPECT_THAT(refused_with([](TinyRun& r) {
                 LoraLinear& linear = *r.model.linears()[2];

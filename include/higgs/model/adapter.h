@@ -1,5 +1,5 @@
-// The LoRA adapter of a model: its tensors in one flat buffer, made afresh, read from a PEFT folder, written
-// to one.
+// The adapter of a model, LoRA and modules that are trained whole: its tensors in one flat buffer, made
+// afresh, read from a PEFT folder, written to one.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -15,7 +15,8 @@ namespace higgs {
 
 struct LoraOptions {
   std::int64_t r = 16;
-  std::vector<GroupValue> ranks;  // of groups that have another; 0: no adapter there
+  std::vector<GroupValue> ranks;             // of groups that have another; 0: no adapter there
+  std::vector<std::string> modules_to_save;  // names of kWholeModules that are trained whole
   double alpha = 32;
   double dropout = 0.05;
   bool use_rslora = false, use_dora = false;
@@ -25,15 +26,16 @@ struct LoraOptions {
 
 // One adapter tensor: a leaf that is a window of the flat buffers.
 struct AdapterTensor {
-  std::string key;  // PEFT's: "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+  std::string key;     // PEFT's: "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+  std::string module;  // "layers.0.self_attn.q_proj", or the name of one that is trained whole
   at::Tensor value, grad;
 };
 
 class Adapter {
  public:
   // A new adapter on every linear map of the model: A ~ U(-1/sqrt(in), 1/sqrt(in)) (kaiming_uniform with a =
-  // sqrt 5, as PEFT), B zero, with DoRA the magnitude of each row of the base's weight. UserError when
-  // `ranks` leave no map.
+  // sqrt 5, as PEFT), B zero, with DoRA the magnitude of each row of the base's weight; modules to save begin
+  // as the base has them. UserError when there is nothing to train, or the base has no such module.
   Adapter(HiggsModel& model, const LoraOptions& options);
   // A PEFT folder's adapter, on the modules it names; whole tensors that it carries (modules_to_save) stand
   // in for the base's as long as it lives. UserError naming the folder and the tensor when it is of another
@@ -43,9 +45,11 @@ class Adapter {
   Adapter(const Adapter&) = delete;
   Adapter& operator=(const Adapter&) = delete;
 
-  // An adapter that was read is to be trained on: dropout and the base's name as these say. UserError when it
-  // has tensors on a head, which isn't trained.
+  // An adapter that was read is to be trained on: dropout and the base's name as these say, whole tensors as
+  // train_saved_modules(). UserError when it has low-rank tensors on a head, which aren't trained.
   void continue_with(const LoraOptions& options);
+  // Whole tensors of kWholeModules move into the flat buffers, behind the others; anew: values() and grads().
+  void train_saved_modules();
 
   const PeftConfig& config() const { return config_; }
   // In the order of their keys in the flat buffers.
@@ -54,8 +58,8 @@ class Adapter {
   at::Tensor& grads() { return grads_; }    // float32 [P]; backward() adds into it
   std::size_t num_modules() const;          // linear maps that it is on
   std::int64_t num_parameters() const { return values_.numel(); }
-  // Names in the base of the whole tensors it carries ("audio_lm_head.weight"): used and saved, never
-  // trained.
+  std::vector<std::string> trained_modules() const;  // names of kWholeModules
+  // Names in the base of the other whole tensors it carries ("norm.weight"): used and saved, never trained.
   std::vector<std::string> saved_tensors() const;
 
   // adapter_model.safetensors and adapter_config.json, each written atomically.
@@ -77,12 +81,20 @@ class Adapter {
     at::Tensor stored;          // as the adapter's file has it
     at::Tensor weight, before;  // the model's handle, and what it held
   };
-  void build(const std::vector<Slot>& slots);
+  // A module that is trained whole, and the values it begins with.
+  struct Whole {
+    const WholeModule* module;
+    at::Tensor first;
+  };
+  void build();
+  void take_whole(const std::vector<std::string>& names);
   void replace(const AdapterFile& file);
   std::string key_of(const LoraLinear& linear, const char* ending) const;
 
   HiggsModel& model_;
   PeftConfig config_;
+  std::vector<Slot> slots_;
+  std::vector<Whole> whole_;
   std::vector<AdapterTensor> tensors_;
   std::vector<Replaced> replaced_;
   at::Tensor values_, grads_;

@@ -17,6 +17,7 @@ class FrozenWeight {
   static FrozenWeight quantized(const at::Tensor& weight);
 
   bool is_quantized() const { return nf4_.has_value(); }
+  at::ScalarType dtype() const { return dtype_; }  // it was loaded with
   std::int64_t in_features() const { return in_; }
   std::int64_t out_features() const { return out_; }
 

@@ -61,6 +61,9 @@ class HiggsModel {
   // The weight with this canonical name (model/layout.h); undefined when there is none. It may be a view of
   // the mapped checkpoint: set_data() gives the model another tensor, nothing may write into this one.
   at::Tensor weight(const std::string& canonical) const;
+  // Has a whole module's weight (model/module_groups.h) learn: from now on it is `values`, a float32 leaf of
+  // its shape, rounded to the model's dtype where it is used; undefined: as it was before.
+  void train_weight(const std::string& canonical, at::Tensor values);
 
   // For one sample, one per layer. `wide`: for a forward with that option.
   std::vector<KvCache> make_caches(std::int64_t capacity, bool wide = false) const;
@@ -82,6 +85,7 @@ class HiggsModel {
   at::Device device_;
   bool reference_path_ = false, recompute_ = false;
   at::Tensor embed_tokens_, audio_embed_;
+  at::Tensor trained_audio_embed_;  // float32 leaf [C * K, D]; undefined while frozen
   std::shared_ptr<LoraLinear> audio_lm_head_, text_lm_head_;  // the second null where there is none
   at::Tensor rope_frequencies_;
   at::Tensor codebook_offsets_;  // int64 [C]: where each codebook's rows begin in the audio embedding

@@ -27,6 +27,9 @@ std::optional<std::pair<std::string, std::string>> split_names(Layout layout, co
 // The other way round; a name the layout doesn't have comes back as something no model has.
 std::string canonical_name(Layout layout, const std::string& stored);
 
+// What PEFT's target_modules say of an adapter without low-rank tensors.
+inline constexpr const char* kNoTargetModules = "dummy-target-modules";
+
 // "HF", "boson": as messages call it.
 const char* name_of(Layout layout);
 

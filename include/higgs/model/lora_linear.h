@@ -5,7 +5,7 @@
 //   y = W x + (m/n - 1) W dropout(x) + (m/n) s * B(A(dropout(x)))
 // n is the 2-norm of each row of W + s B A, a constant to the gradient; without dropout that is m/n (W + s B
 // A) x. W in the model's dtype; A, B, m, the dropout and the sum in float32, the result rounded to the
-// model's dtype.
+// model's dtype. Instead of staying frozen W may learn whole, as a head's does.
 #pragma once
 
 #include <torch/nn/module.h>
@@ -37,10 +37,15 @@ class LoraLinear : public torch::nn::Module {
   void detach_adapter();
   bool has_adapter() const { return a_.defined(); }
 
+  // From now on W is `values`, a float32 leaf [out, in], rounded to the dtype it was loaded with, and learns;
+  // undefined: as it was before. Not for what is kept in four bits.
+  void train_weight(at::Tensor values);
+  const at::Tensor& trained() const { return trained_; }  // undefined while frozen
+
   const std::string& path() const { return path_; }     // canonical: "layers.0.self_attn.q_proj"
   std::uint64_t path_key() const { return path_key_; }  // of it, for dropout
-  // [out, in]; made anew where it is kept in four bits.
-  at::Tensor weight() const { return weight_.values(); }
+  // [out, in], without gradient; made anew where it is kept in four bits.
+  at::Tensor weight() const;
   bool is_quantized() const { return weight_.is_quantized(); }
   const at::Tensor& a() const { return a_; }
   const at::Tensor& b() const { return b_; }
@@ -50,6 +55,7 @@ class LoraLinear : public torch::nn::Module {
   std::int64_t out_features() const { return weight_.out_features(); }
 
  private:
+  at::Tensor base(const at::Tensor& x) const;
   at::Tensor dora(const at::Tensor& y, const at::Tensor& input, const at::Tensor& low_rank, bool dropped);
   at::Tensor norm();
 
@@ -60,6 +66,9 @@ class LoraLinear : public torch::nn::Module {
   double scaling_ = 0.0;
   at::Tensor norm_;                // kept while nothing learns: generation asks for it at every frame
   std::int64_t norm_version_ = 0;  // of a and b when it was computed
+  at::Tensor trained_;             // float32 leaf
+  mutable at::Tensor rounded_;     // of trained_, kept while it stays
+  mutable std::int64_t rounded_version_ = 0;
 };
 
 }  // namespace higgs

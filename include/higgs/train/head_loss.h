@@ -1,5 +1,6 @@
 // Cross-entropy over a head's logits, some rows at a time: the logits of a vocabulary are never held
-// together, and their gradient by the hidden states is made in the same pass.
+// together, and their gradient by the hidden states, and by the head where that learns, is made in the same
+// pass.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,8 +12,10 @@ class LoraLinear;
 inline constexpr std::int64_t kLogitsAtATime = std::int64_t{16} << 20;  // 64 MiB in float32; at least a row's
 
 struct HeadLoss {
-  at::Tensor total;  // scalar: sum over rows and groups of weights[g] * loss; differentiable in hidden
-  at::Tensor sums;   // float32 [G]: sum of losses
+  // Scalar: sum over rows and groups of weights[g] * loss; differentiable in hidden, and in the head's weight
+  // where that learns (LoraLinear::trained()).
+  at::Tensor total;
+  at::Tensor sums;  // float32 [G]: sum of losses
 };
 
 // hidden: [n, D]; the head gives G times K logits a row; targets: int64 [n, G], negative where there is none;

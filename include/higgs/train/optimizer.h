@@ -21,7 +21,8 @@ struct ParameterGroup {
 };
 
 // Groups of the adapter's tensors: `rates` by module, with LoRA+ (Hayou et al. 2024) B's rate `lora_plus`
-// times A's. Neighbours of one factor are one group; together they are the whole buffer.
+// times A's; a module trained whole has the rate itself. Neighbours of one factor are one group; together
+// they are the whole buffer.
 std::vector<ParameterGroup> parameter_groups(const Adapter& adapter, const std::vector<GroupValue>& rates,
                                              double lora_plus);
 
