@@ -90,6 +90,7 @@ void check_same_everywhere(const TrainingData& data, const FlagTable& table, Col
   Hasher hasher;
   hasher.update(std::string_view(table.to_toml())).update(std::string_view(data.training.fingerprint()));
   if (data.validation) hasher.update(std::string_view(data.validation->fingerprint()));
+  if (data.groups) hasher.update(std::string_view(data.groups->fingerprint()));
   if (const auto rank = ranks.first_unlike_zero(hasher.hex())) {
     throw UserError(
         "rank " + std::to_string(*rank) +
@@ -118,6 +119,7 @@ int train(TrainOptions& options, const FlagTable& table, Collective& ranks) {
   if (!fs::is_directory(options.base.base_ckpt)) options.lora.base_name = options.base.base_ckpt;
   TrainingData data = load_training_data(base, options, ranks);
   check_same_everywhere(data, table, ranks);
+  options.trainer.groups = data.groups;
   if (options.trainer.early_stopping > 0 && !data.validation) {
     throw UserError(
         "--early_stopping needs held-out samples, and there are none; give --val_manifest, or a larger "

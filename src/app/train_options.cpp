@@ -70,6 +70,10 @@ FlagTable TrainOptions::table() {
   t.add("max_tokens", max_tokens, "longest sample, audio frames included; samples are never cut").range(16);
   t.add("on_too_long", on_too_long, "what a longer sample does").choose({"error", "skip"});
   t.add("skip_bad_samples", skip_bad_samples, "leave out lines that can't be used instead of stopping");
+  t.add("balance", balance,
+        "each speaker, or language, that the manifest names is drawn equally often: samples of small groups "
+        "come several times per epoch, some of large ones not in each")
+      .choose({"none", "speaker", "language"});
   t.add("num_workers", num_workers,
         "threads that load batches ahead; 0: the CPUs this process may use, shared with its neighbours, at "
         "most 16")

@@ -13,8 +13,8 @@ namespace higgs {
 struct TrainOptions {
   BaseOptions base;
   std::string train_manifest, val_manifest, output_dir,
-      resume = "auto", on_too_long = "error", self_test = "on", on_save_error = "stop", on_nonfinite = "skip",
-      config;
+      resume = "auto", balance = "none", on_too_long = "error", self_test = "on", on_save_error = "stop",
+      on_nonfinite = "skip", config;
   double val_split = 0.05;
   std::int64_t max_tokens = 8192, seed = 0, comm_timeout = 600, num_workers = 0, auditions = 3;
   bool overwrite = false, skip_bad_samples = false, print_config = false, reference_path = false,

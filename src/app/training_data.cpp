@@ -1,8 +1,10 @@
 #include "training_data.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "higgs/base/error.h"
+#include "higgs/base/format.h"
 #include "higgs/base/log.h"
 #include "higgs/data/manifest.h"
 #include "higgs/dist/placement.h"
@@ -53,6 +55,60 @@ Dataset load_once(const std::string& what, const std::string& manifest, BaseMode
   }
 }
 
+GroupBy group_by(const std::string& balance) {
+  return balance == "speaker"    ? GroupBy::kSpeaker
+         : balance == "language" ? GroupBy::kLanguage
+                                 : GroupBy::kNone;
+}
+
+// The largest groups and the smallest, with how often each of their samples is drawn in an epoch.
+std::string groups_text(const Groups& groups, const std::vector<std::string>& names) {
+  constexpr std::size_t kMostShown = 6;
+  std::vector<std::size_t> order(groups.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return groups.count(a) > groups.count(b); });
+  const double each = static_cast<double>(groups.num_samples()) / static_cast<double>(groups.size());
+  std::string text;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const bool left_out = order.size() > kMostShown && i + 1 >= kMostShown && i + 1 < order.size();
+    if (left_out && i + 1 == kMostShown) text += ", ...";
+    if (left_out) continue;
+    const std::size_t count = groups.count(order[i]);
+    const std::string& name = names[groups.number(order[i])];
+    text += (i == 0 ? "" : ", ") + (name.empty() ? "(none)" : name.substr(0, 40)) + " " +
+            std::to_string(count) + " (" + formatted("%.2g", each / static_cast<double>(count)) + ")";
+  }
+  return text;
+}
+
+// Nothing without --balance. UserError when no sample names what it goes by.
+std::shared_ptr<const Groups> make_groups(const TrainOptions& options, const Dataset& training) {
+  const std::string& by = options.balance;
+  if (group_by(by) == GroupBy::kNone) return nullptr;
+  const auto groups =
+      std::make_shared<const Groups>(training.size(), [&](std::size_t i) { return training.group(i); });
+  const bool some_without = groups->number(0) == 0;
+  if (some_without && groups->size() == 1) {
+    throw UserError("--balance " + by + ": no sample of " + options.train_manifest + " names its " + by +
+                    "; write \"" + by + "\": \"...\" into its lines, or leave --balance out");
+  }
+  if (training.group_names.empty()) return groups;  // read by another rank, which says the rest
+  // As an error has it: names are others' bytes.
+  log::info(UserError("balance: each " + by + " is drawn " +
+                      formatted("%.3g", 100.0 / static_cast<double>(groups->size())) + " % of the time (" +
+                      std::to_string(groups->size()) +
+                      " of them); samples, and how often an epoch draws each of them: " +
+                      groups_text(*groups, training.group_names))
+                .what());
+  if (some_without) {
+    log::warn("balance: " + std::to_string(groups->count(0)) + " samples name no " + by +
+              " and count as one more");
+  }
+  if (groups->size() == 1) log::warn("balance: there is one " + by + " only, and nothing to balance");
+  return groups;
+}
+
 }  // namespace
 
 TrainingData load_training_data(BaseModel& base, const TrainOptions& options, Collective& ranks) {
@@ -73,7 +129,8 @@ TrainingData load_training_data(BaseModel& base, const TrainOptions& options, Co
     packed.max_tokens = budget;
     packed.max_tokens_flag = "--tokens_per_batch";
   }
-  TrainingData data{load_once("training", options.train_manifest, base, packed, ranks), {}};
+  packed.group_by = group_by(options.balance);
+  TrainingData data{load_once("training", options.train_manifest, base, packed, ranks), {}, {}};
   if (!options.val_manifest.empty()) {
     data.validation = load_once("validation", options.val_manifest, base,
                                 dataset_options(options, options.val_manifest, ranks), ranks);
@@ -86,6 +143,7 @@ TrainingData load_training_data(BaseModel& base, const TrainOptions& options, Co
             std::to_string(data.validation ? data.validation->size() : 0) + " for validation; " +
             std::to_string(count.encoded) + " clips encoded, " + std::to_string(count.reused) +
             " from the cache");
+  data.groups = make_groups(options, data.training);
   return data;
 }
 

@@ -1,6 +1,7 @@
 // The samples that `train` trains and validates on.
 #pragma once
 
+#include <memory>
 #include <optional>
 
 #include "higgs/app/base_model.h"
@@ -13,6 +14,7 @@ namespace higgs {
 struct TrainingData {
   Dataset training;
   std::optional<Dataset> validation;
+  std::shared_ptr<const Groups> groups;  // of the training samples, with --balance
 };
 
 // Encodes the clips that aren't yet in the cache, all ranks together, and reads the manifests. UserError with

@@ -1,6 +1,8 @@
 #include "higgs/data/dataset.h"
 
 #include <optional>
+#include <unordered_map>
+#include <utility>
 
 #include "higgs/base/error.h"
 #include "higgs/base/hash.h"
@@ -49,6 +51,25 @@ class PromptStatistics {
   bool one_system_ = true;
   std::size_t count_ = 0, text_tokens_ = 0;
   std::int64_t frames_ = 0;
+};
+
+// Numbers for names, in the order in which they come; 0 for none.
+class GroupNumbers {
+ public:
+  explicit GroupNumbers(GroupBy by) : by_(by) {}
+  std::uint32_t of(const ReadLine& line) {
+    const std::string& name = by_ == GroupBy::kSpeaker ? line.speaker : line.language;
+    if (by_ == GroupBy::kNone || name.empty()) return 0;
+    const auto [found, is_new] = numbers_.emplace(name, static_cast<std::uint32_t>(names_.size()));
+    if (is_new) names_.push_back(name);
+    return found->second;
+  }
+  std::vector<std::string> names() && { return std::move(names_); }
+
+ private:
+  GroupBy by_;
+  std::vector<std::string> names_{""};
+  std::unordered_map<std::string, std::uint32_t> numbers_;
 };
 
 // `codes_of(clip)`: nothing where its codes can't be had, which leaves the sample without them.
@@ -113,6 +134,7 @@ Dataset Dataset::load(const fs::path& path, const Tokenizer& tokenizer, CodeStor
   std::shared_ptr<SampleFile> file;  // made for the first sample: a mistake before it leaves nothing behind
   Dataset dataset;
   PromptStatistics statistics;
+  GroupNumbers groups(options.group_by);
   const auto take = [&](const ReadLine& line) {
     if (line.error) std::rethrow_exception(line.error);
     // Clips are encoded on this thread, so that codes are those of `encode`, to the bit.
@@ -124,7 +146,7 @@ Dataset Dataset::load(const fs::path& path, const Tokenizer& tokenizer, CodeStor
     if (file == nullptr) {
       file = std::make_shared<SampleFile>(store.scratch_folder(), path, reader.clips());
     }
-    file->append(sample, {length, line.number, reply_hashes(sample, ids)});
+    file->append(sample, {length, line.number, reply_hashes(sample, ids), groups.of(line)});
     return true;
   };
   std::size_t done = 0;
@@ -144,6 +166,7 @@ Dataset Dataset::load(const fs::path& path, const Tokenizer& tokenizer, CodeStor
   dataset.file_ = std::move(file);
   dataset.system_text = statistics.system_text();
   dataset.seconds_per_text_token = statistics.seconds_per_text_token();
+  dataset.group_names = std::move(groups).names();
   return dataset;
 }
 

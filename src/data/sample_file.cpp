@@ -56,8 +56,14 @@ SampleFile SampleFile::open(const std::string& addresses, fs::path manifest, Cli
 
 void SampleFile::append(const EncodedSample& sample, const SampleFacts& facts) {
   const std::string bytes = sample_bytes(sample);
-  const Entry entry{samples_.size(),      bytes.size(), facts.line,     replies_.size() / sizeof(Hash128),
-                    facts.replies.size(), facts.length, hash_of(sample)};
+  const Entry entry{samples_.size(),
+                    bytes.size(),
+                    facts.line,
+                    replies_.size() / sizeof(Hash128),
+                    static_cast<std::uint32_t>(facts.replies.size()),
+                    facts.group,
+                    facts.length,
+                    hash_of(sample)};
   samples_.append(std::as_bytes(std::span(bytes)));
   entries_.append(std::as_bytes(std::span(&entry, 1)));
   replies_.append(std::as_bytes(std::span(facts.replies)));

@@ -48,6 +48,8 @@ ReadLine SampleReader::read(const Job& job) const {
         }
       }
     }
+    out.speaker = chat.speaker.value_or("");
+    out.language = chat.language.value_or("");
     TokenizedSample tokens = to_tokens_.tokenize(chat, job.where);
     out.sample = find_sample(tokens, store_, ids_, clips_, job.where);
     if (!out.sample) out.tokens = std::move(tokens);

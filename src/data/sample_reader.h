@@ -17,6 +17,7 @@ struct ReadLine {
   std::exception_ptr error;             // the UserError that reading it ended with; the rest is then empty
   std::string system;                   // text of the system turn
   std::size_t num_text_tokens = 0;      // of the user turns
+  std::string speaker, language;        // as the line names them; ""
   TokenizedSample tokens;               // where the sample has clips to be encoded,
   std::optional<EncodedSample> sample;  // else this
 };

@@ -38,8 +38,9 @@ std::uint64_t Permutation::at(std::uint64_t i) const {
   return i;
 }
 
-Sampler::Sampler(std::size_t num_samples, std::uint64_t seed) : num_samples_(num_samples), seed_(seed) {
-  HIGGS_ASSERT(num_samples > 0);
+Sampler::Sampler(std::size_t num_samples, std::uint64_t seed, std::shared_ptr<const Groups> groups)
+    : num_samples_(num_samples), seed_(seed), groups_(std::move(groups)) {
+  HIGGS_ASSERT(num_samples > 0 && (groups_ == nullptr || groups_->num_samples() == num_samples));
 }
 
 std::size_t Sampler::at(std::uint64_t position) {
@@ -50,7 +51,17 @@ std::size_t Sampler::at(std::uint64_t position) {
     if (num_samples_ <= kMostInMemory) shuffle(key_);
   }
   const std::uint64_t place = position % num_samples_;
-  return order_.empty() ? Permutation(num_samples_, key_).at(place) : order_[place];
+  const std::uint64_t drawn = order_.empty() ? Permutation(num_samples_, key_).at(place) : order_[place];
+  return groups_ == nullptr ? drawn : from_groups(epoch * num_samples_ + drawn);
+}
+
+// Draws go round the groups: those of an epoch, num_samples in a row, are shared out evenly, and so are those
+// of several.
+std::size_t Sampler::from_groups(std::uint64_t draw) const {
+  const std::uint64_t group = draw % groups_->size(), turn = draw / groups_->size();
+  const std::size_t count = groups_->count(group);
+  const std::uint64_t key = mix_key(mix_key(mix_key(seed_, 0xBA1A9CED), group), turn / count);
+  return groups_->member(group, Permutation(count, key).at(turn % count));
 }
 
 // Fisher-Yates with Philox: std::shuffle differs between standard libraries.

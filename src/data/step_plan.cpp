@@ -55,9 +55,10 @@ std::vector<std::vector<std::int64_t>> share_by_tokens(std::span<const std::int6
 }
 
 StepPlanner::StepPlanner(Lengths lengths, std::uint64_t seed, const SplitOptions& options,
-                         const RunLength& length, StepOrigin origin)
+                         const RunLength& length, StepOrigin origin,
+                         const std::shared_ptr<const Groups>& groups)
     : lengths_(std::move(lengths)),
-      sampler_(lengths_.size(), seed),
+      sampler_(lengths_.size(), seed, groups),
       options_(options),
       origin_(std::move(origin)) {
   HIGGS_ASSERT(options.samples_per_step() > 0 && (length.samples > 0 || length.steps > 0));
@@ -69,7 +70,7 @@ StepPlanner::StepPlanner(Lengths lengths, std::uint64_t seed, const SplitOptions
   const StreamPlace& place = origin_.place;
   if (length.steps == 0) end_ = std::max(length.samples, place.next);
   if (options.tokens_per_batch > 0) {
-    packer_.emplace(lengths_, seed, options.tokens_per_batch, place, end_);
+    packer_.emplace(lengths_, seed, options.tokens_per_batch, place, end_, groups);
     num_bins_ = end_ ? packer_->num_bins() : steps * options.batches_per_step();
     total_steps_ = origin_.step + (num_bins_ + options.batches_per_step() - 1) / options.batches_per_step();
   } else {

@@ -50,9 +50,9 @@ std::vector<std::vector<std::size_t>> first_fit(std::span<const std::int64_t> si
 }
 
 TokenPacker::TokenPacker(Lengths lengths, std::uint64_t seed, std::int64_t budget, StreamPlace start,
-                         std::optional<std::int64_t> end)
+                         std::optional<std::int64_t> end, const std::shared_ptr<const Groups>& groups)
     : lengths_(std::move(lengths)),
-      sampler_(lengths_.size(), seed),
+      sampler_(lengths_.size(), seed, groups),
       budget_(budget),
       start_(std::move(start)),
       end_(end) {}

@@ -98,7 +98,8 @@ std::string Trainer::fingerprint() const {
   return "data=" + training_.fingerprint() + " seed=" + std::to_string(options_.seed) +
          " base=" + base_fingerprint(model_) + " lora_alpha=" + text_of(adapter_.config().lora_alpha) +
          (adapter_.config().use_rslora ? " use_rslora" : "") +
-         (adapter_.config().use_dora ? " use_dora" : "") + whole_modules(adapter_);
+         (adapter_.config().use_dora ? " use_dora" : "") + whole_modules(adapter_) +
+         (options_.groups != nullptr ? " balance=" + options_.groups->fingerprint() : "");
 }
 
 std::string Trainer::samples_per_step_text() const {
@@ -169,7 +170,7 @@ void Trainer::resume(const fs::path& checkpoint) {
     if (state.run != fingerprint()) {
       throw UserError(
           checkpoint.string() + ": is of another run (" + state.run + "; this one: " + fingerprint() +
-          "); give the same data, --base_ckpt, --seed, --lora_alpha, --use_rslora, --use_dora and "
+          "); give the same data, --base_ckpt, --seed, --balance, --lora_alpha, --use_rslora, --use_dora and "
           "--modules_to_save, or start anew in another --output_dir");
     }
     say_what_changed(state, settings());

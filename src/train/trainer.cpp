@@ -54,7 +54,7 @@ void Trainer::plan_from(StepOrigin origin) {
   const double wanted = options_.epochs * static_cast<double>(training_.size());
   const std::int64_t samples = std::max<std::int64_t>(std::llround(std::min(wanted, kMostSamples)), 1);
   planner_.emplace(training_.lengths(), options_.seed, split, RunLength{samples, options_.max_steps},
-                   std::move(origin));
+                   std::move(origin), options_.groups);
   const double steps = static_cast<double>(total_steps());
   warmup_steps_ = options_.warmup >= 1.0 ? std::llround(options_.warmup)
                                          : static_cast<std::int64_t>(std::ceil(options_.warmup * steps));
@@ -89,7 +89,8 @@ Trainer::Pending Trainer::train_step() {
   const at::Tensor numbers =
       at::cat({sums.losses.sums(), norm.detach().to(at::kDouble).view({1}), verdict.view({1})});
   return {std::move(metrics), std::move(sums.counts), HostCopy(numbers),
-          samples <= static_cast<std::int64_t>(training_.size())};
+          // From groups, a sample may come again at any time.
+          options_.groups == nullptr && samples <= static_cast<std::int64_t>(training_.size())};
 }
 
 void Trainer::finish(Pending& pending) {

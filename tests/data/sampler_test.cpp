@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
 #include <set>
 
 namespace higgs {
@@ -92,6 +94,88 @@ TEST(Sampler, GivesEverySampleOncePerEpochWhereItPermutes) {
 TEST(Sampler, PermutedOrderIsFixedForASeed) {
   Sampler sampler(10000000, 0);
   EXPECT_EQ(draw(sampler, 0, 3), (std::vector<std::size_t>{79330, 3401947, 1691851}));
+}
+
+// 90 samples of one group, 9 of another, 1 of a third, mixed; numbers with gaps.
+std::shared_ptr<const Groups> uneven_groups() {
+  return std::make_shared<const Groups>(100, [](std::size_t i) {
+    return i == 50 ? 7u : i % 10 == 3 && i != 93 ? 4u : 0u;
+  });
+}
+
+TEST(Groups, KnowTheirSamples) {
+  const auto groups = uneven_groups();
+  ASSERT_EQ(groups->size(), 3u);
+  EXPECT_EQ(groups->number(1), 4u);
+  EXPECT_EQ(groups->count(0), 90u);
+  EXPECT_EQ(groups->count(1), 9u);
+  EXPECT_EQ(groups->member(1, 0), 3u);
+  EXPECT_EQ(groups->member(1, 8), 83u);
+  EXPECT_EQ(groups->member(2, 0), 50u);
+  EXPECT_EQ(groups->fingerprint(), uneven_groups()->fingerprint());
+  EXPECT_NE(groups->fingerprint(),
+            Groups(100, [](std::size_t i) { return i == 51 ? 7u : 0u; }).fingerprint());
+}
+
+TEST(BalancedSampler, DrawsFromEachGroupEquallyOften) {
+  const auto groups = uneven_groups();
+  const auto group_of = [](std::size_t i) { return i == 50 ? 2 : i % 10 == 3 && i != 93 ? 1 : 0; };
+  Sampler sampler(100, 7, groups);
+  std::map<int, int> all;
+  std::map<std::size_t, int> times;
+  for (std::uint64_t epoch = 0; epoch < 5; ++epoch) {
+    std::map<int, int> counts;
+    for (const std::size_t i : draw(sampler, 100 * epoch, 100)) {
+      ++counts[group_of(i)];
+      ++all[group_of(i)];
+      ++times[i];
+    }
+    for (int group = 0; group < 3; ++group) EXPECT_NEAR(counts[group], 100.0 / 3, 1.0) << "epoch " << epoch;
+  }
+  for (int group = 0; group < 3; ++group) EXPECT_NEAR(all[group], 500.0 / 3, 1.0);
+  // Within a group as often as each other, over all epochs.
+  for (std::size_t i = 0; i < 100; ++i) {
+    const double expected = 500.0 / 3 / (group_of(i) == 0 ? 90 : group_of(i) == 1 ? 9 : 1);
+    EXPECT_NEAR(times[i], expected, 1.0) << "sample " << i;
+  }
+}
+
+TEST(BalancedSampler, APositionIsItsWholeStateAndTheSeedDecides) {
+  Sampler whole(100, 3, uneven_groups()), resumed(100, 3, uneven_groups()), other(100, 4, uneven_groups());
+  const auto all = draw(whole, 0, 250);
+  EXPECT_EQ(std::vector<std::size_t>(all.begin() + 130, all.end()), draw(resumed, 130, 120));
+  EXPECT_NE(all, draw(other, 0, 250));
+  EXPECT_NE(draw(whole, 0, 100), draw(whole, 100, 100)) << "each epoch is shuffled anew";
+}
+
+// Groups come in no order that a step could fall in with.
+TEST(BalancedSampler, MixesGroups) {
+  Sampler sampler(100, 7, uneven_groups());
+  int alike = 0;
+  const auto drawn = draw(sampler, 0, 100);
+  for (std::size_t i = 1; i < drawn.size(); ++i) alike += (drawn[i] == 50) == (drawn[i - 1] == 50) ? 1 : 0;
+  EXPECT_NEAR(alike, 55, 15);
+}
+
+TEST(BalancedSampler, IsEvenWhereItPermutes) {
+  constexpr std::size_t kSize = Sampler::kMostInMemory + 1000;
+  const auto groups =
+      std::make_shared<const Groups>(kSize, [](std::size_t i) { return i % 100 == 0 ? 1u : 0u; });
+  Sampler sampler(kSize, 7, groups);
+  std::size_t small = 0;
+  std::set<std::size_t> different;
+  for (const std::size_t i : draw(sampler, 0, kSize)) {
+    small += i % 100 == 0 ? 1 : 0;
+    different.insert(i);
+  }
+  EXPECT_EQ(small, kSize / 2);
+  EXPECT_EQ(different.size(), kSize / 2 + groups->count(1)) << "no sample of the large group comes twice";
+}
+
+// Computed by another program.
+TEST(BalancedSampler, OrderIsFixedForASeed) {
+  Sampler sampler(6, 0, std::make_shared<const Groups>(6, [](std::size_t i) { return i == 5 ? 1u : 0u; }));
+  EXPECT_EQ(draw(sampler, 0, 6), (std::vector<std::size_t>{4, 5, 5, 0, 5, 2}));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <numeric>
 #include <set>
 
@@ -114,6 +115,27 @@ TEST(TokenPacker, GoesOnFromWhereAnotherSplitStopped) {
 }
 
 // The same step whichever way it is split over ranks and accumulation: samples and dropout's places.
+TEST(TokenPacker, PacksWhatABalancedSamplerDraws) {
+  const auto lengths = random_lengths(300, 4);
+  const auto groups = std::make_shared<const Groups>(300, [](std::size_t i) { return i < 30 ? 1u : 0u; });
+  StepPlanner planner(lengths, 2, {1, 2, 2, 2500}, {600}, {}, groups);
+  std::map<std::size_t, int> times;
+  for (std::int64_t step = 0; step < planner.total_steps(); ++step) {
+    for (const auto& rank : planner.plan(step).ranks) {
+      for (const MicroBatch& micro : rank) {
+        for (const std::size_t i : micro.samples) ++times[i];
+      }
+    }
+  }
+  int of_small = 0, of_all = 0;
+  for (const auto& [sample, count] : times) {
+    of_small += sample < 30 ? count : 0;
+    of_all += count;
+  }
+  EXPECT_EQ(of_all, 600);
+  EXPECT_EQ(of_small, 300);
+}
+
 TEST(TokenPacker, AStepDoesNotDependOnHowItIsSplitOverRanks) {
   const auto lengths = random_lengths(400, 6);
   const auto placed = [&](const SplitOptions& split) {

@@ -13,6 +13,7 @@
 #include "higgs/base/error.h"
 #include "higgs/data/code_store.h"
 #include "higgs/data/collate.h"
+#include "higgs/data/groups.h"
 #include "higgs/data/lengths.h"
 #include "higgs/data/pack.h"
 #include "higgs/data/sample_file.h"
@@ -34,6 +35,7 @@ struct DatasetOptions {
   const char* max_tokens_flag = "--max_tokens";  // where the limit comes from
   bool skip_too_long = false;                    // else a longer sample is an error
   bool confine_paths = false;                    // clips outside the manifest's folder are refused
+  GroupBy group_by = GroupBy::kNone;             // what Dataset::group() tells apart
   int num_workers = 0;  // threads that read lines whose clips are encoded already; 0: none but the caller's
   std::function<void(std::size_t done)> progress;  // called after every line
 };
@@ -59,6 +61,8 @@ class Dataset {
   Lengths lengths() const;
   // Hashes of the clips that a sample is to say (reply_hashes()).
   std::span<const Hash128> replies(std::size_t i) const { return file_->replies(row(i)); }
+  // Number of its speaker or language, as DatasetOptions::group_by says: 0 where its line names none.
+  std::uint32_t group(std::size_t i) const { return file_->group(row(i)); }
   std::size_t num_skipped() const { return num_skipped_; }
   // Hash of every sample's ids and codes: tells one training set from another.
   std::string fingerprint() const;
@@ -70,6 +74,8 @@ class Dataset {
   // else), and seconds the assistant speaks per token of text in the user turns.
   std::string system_text;
   double seconds_per_text_token = 0.0;
+  // Of group()'s numbers; [0] stands for none. Empty in a data set that another process has loaded.
+  std::vector<std::string> group_names;
 
  private:
   enum class Part { kAll, kEveryKth, kTheOthers };

@@ -19,6 +19,7 @@ struct SampleFacts {
   std::int64_t length = 0;       // positions after its placeholders are expanded
   std::uint64_t line = 0;        // of the manifest, from 1
   std::vector<Hash128> replies;  // of the clips it is to say
+  std::uint32_t group = 0;       // its speaker's or language's number
 };
 
 class SampleFile {
@@ -40,6 +41,7 @@ class SampleFile {
   // Of ids, labels, codes and heard clips.
   Hash128 hash(std::size_t i) const { return entry(i).hash; }
   std::span<const Hash128> replies(std::size_t i) const;
+  std::uint32_t group(std::size_t i) const { return entry(i).group; }
 
   // Names the finished file to other processes of this user on this machine.
   std::string addresses() const;
@@ -47,7 +49,8 @@ class SampleFile {
 
  private:
   struct Entry {
-    std::uint64_t offset, num_bytes, line, first_reply, num_replies;
+    std::uint64_t offset, num_bytes, line, first_reply;
+    std::uint32_t num_replies, group;
     std::int64_t length;
     Hash128 hash;
   };

@@ -1,9 +1,12 @@
-// The order in which samples are drawn: every sample once per epoch, each epoch shuffled anew, the same for
-// the same seed on every machine. A position in the stream is the whole state.
+// The order in which samples are drawn: every sample once per epoch, or every group equally often, each epoch
+// shuffled anew, the same for the same seed on every machine. A position in the stream is the whole state.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
+
+#include "higgs/data/groups.h"
 
 namespace higgs {
 
@@ -25,15 +28,20 @@ class Sampler {
   // permuted by a Permutation.
   static constexpr std::size_t kMostInMemory = std::size_t{1} << 16;
 
-  Sampler(std::size_t num_samples, std::uint64_t seed);
+  // With `groups` an epoch, still of num_samples draws, has as many from each of them, give or take one (over
+  // any number of whole epochs too), as by weights of 1 / count, but without their chance; within a group
+  // every sample comes once before one comes again, from epoch to epoch.
+  Sampler(std::size_t num_samples, std::uint64_t seed, std::shared_ptr<const Groups> groups = nullptr);
 
   // Index of the sample at `position` of the endless stream epoch 0, epoch 1, ...
   std::size_t at(std::uint64_t position);
 
  private:
   void shuffle(std::uint64_t key);
+  std::size_t from_groups(std::uint64_t draw) const;
   std::size_t num_samples_;
   std::uint64_t seed_;
+  std::shared_ptr<const Groups> groups_;
   std::uint64_t epoch_ = ~std::uint64_t{0};
   std::uint64_t key_ = 0;           // of the epoch
   std::vector<std::size_t> order_;  // of the epoch; empty for more than kMostInMemory samples

@@ -53,9 +53,9 @@ class StepPlanner {
  public:
   // `lengths`: tokens of each sample, none above tokens_per_batch. The run draws samples of the sampler's
   // stream, step after step; its last step may be smaller. A run whose steps were of another size before
-  // `origin` goes on from there.
+  // `origin` goes on from there. `groups`: Sampler's.
   StepPlanner(Lengths lengths, std::uint64_t seed, const SplitOptions& options, const RunLength& length,
-              StepOrigin origin = {});
+              StepOrigin origin = {}, const std::shared_ptr<const Groups>& groups = nullptr);
 
   const StepOrigin& origin() const { return origin_; }
   // From the same origin, planners with the same text plan the same steps.
@@ -66,7 +66,7 @@ class StepPlanner {
   // the stream.
   std::int64_t samples_before(std::int64_t step);
   StreamPlace place_before(std::int64_t step);
-  // Each sample of the step once. Longest first, each to the rank with the fewest tokens that has room
+  // Each draw of the step once. Longest first, each to the rank with the fewest tokens that has room
   // (Graham's longest-processing-time rule, with a limit on the number), and the same within a rank; where
   // dealing them out in order happens to be better, that. With tokens_per_batch: the same with whole
   // micro-batches.

@@ -27,9 +27,9 @@ class TokenPacker {
   static constexpr std::int64_t kWindow = 8192;  // positions packed together; none spans two epochs
 
   // `lengths`: tokens of each sample, none above `budget`. The stream begins at `start` and ends before
-  // position `end`, or never.
+  // position `end`, or never. `groups`: Sampler's.
   TokenPacker(Lengths lengths, std::uint64_t seed, std::int64_t budget, StreamPlace start,
-              std::optional<std::int64_t> end);
+              std::optional<std::int64_t> end, const std::shared_ptr<const Groups>& groups = nullptr);
 
   // Positions of the stream in bin `index`, counted from 0. Asked for in order it is cheap.
   const std::vector<std::int64_t>& bin(std::int64_t index);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -35,6 +36,7 @@ struct TrainerOptions {
   ObjectiveOptions objective;
   bool text_loss = true;
   std::uint64_t seed = 0;
+  std::shared_ptr<const Groups> groups;  // Sampler's, of the training samples
   std::int64_t log_steps = 10;
   std::int64_t val_steps = 0;       // 0: at start and end only
   std::int64_t early_stopping = 0;  // > 0: the run ends after so many validations in a row that are no better
