@@ -43,6 +43,8 @@ void complete_options(TrainOptions& options, const LaunchInfo& launch) {
   options.trainer.objective.sum_codebooks = options.codebook_reduction == "sum";
   options.trainer.self_test = options.self_test == "on";
   complete_method(options);
+  if (!options.replay_manifest.empty() && options.trainer.replay.share == 0.0)
+    throw UserError("--replay_manifest without --replay_share does nothing; give a share too, such as 0.1");
   options.trainer.go_on_without_checkpoint = options.on_save_error == "continue";
   options.trainer.stop_when_not_finite = options.on_nonfinite == "stop";
   options.trainer.checkpoints = fs::path(options.output_dir) / "checkpoints";
@@ -90,6 +92,7 @@ void check_same_everywhere(const TrainingData& data, const FlagTable& table, Col
   Hasher hasher;
   hasher.update(std::string_view(table.to_toml())).update(std::string_view(data.training.fingerprint()));
   if (data.validation) hasher.update(std::string_view(data.validation->fingerprint()));
+  if (data.replay) hasher.update(std::string_view(data.replay->fingerprint()));
   if (data.groups) hasher.update(std::string_view(data.groups->fingerprint()));
   if (const auto rank = ranks.first_unlike_zero(hasher.hex())) {
     throw UserError(
@@ -120,6 +123,7 @@ int train(TrainOptions& options, const FlagTable& table, Collective& ranks) {
   TrainingData data = load_training_data(base, options, ranks);
   check_same_everywhere(data, table, ranks);
   options.trainer.groups = data.groups;
+  if (data.replay) options.trainer.replay.samples = &*data.replay;
   if (options.trainer.early_stopping > 0 && !data.validation) {
     throw UserError(
         "--early_stopping needs held-out samples, and there are none; give --val_manifest, or a larger "

@@ -66,6 +66,15 @@ FlagTable TrainOptions::table() {
   t.add("codebook_reduction", codebook_reduction, "of the codebooks' losses").choose({"mean", "sum"});
   t.add("codebook_weights", codebook_weights,
         "what each counts for in it, one number a codebook: 2,1,1,1,1,1,1,1; default: all the same");
+  t.section("Replay of what the base does");
+  t.add("replay_share", trainer.replay.share,
+        "so many of all samples are drawn beside the training samples to hold the adapted model to the base "
+        "there (KL divergence) instead of to their labels; 0: none")
+      .range(0.0, 0.5);
+  t.add("replay_weight", trainer.replay.weight, "of the mean divergence, beside the loss").range(0.0);
+  t.add(
+      "replay_manifest", replay_manifest,
+      "samples to be replayed: what the base must go on handling as it does; default: the training samples");
   t.section("Samples");
   t.add("max_tokens", max_tokens, "longest sample, audio frames included; samples are never cut").range(16);
   t.add("on_too_long", on_too_long, "what a longer sample does").choose({"error", "skip"});

@@ -12,7 +12,7 @@ namespace higgs {
 
 struct TrainOptions {
   BaseOptions base;
-  std::string train_manifest, val_manifest, output_dir,
+  std::string train_manifest, val_manifest, replay_manifest, output_dir,
       resume = "auto", balance = "none", on_too_long = "error", self_test = "on", on_save_error = "stop",
       on_nonfinite = "skip", config;
   double val_split = 0.05;

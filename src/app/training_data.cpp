@@ -114,7 +114,8 @@ std::shared_ptr<const Groups> make_groups(const TrainOptions& options, const Dat
 TrainingData load_training_data(BaseModel& base, const TrainOptions& options, Collective& ranks) {
   EncodedCount count;
   if (ranks.world_size() > 1) {
-    for (const std::string& manifest : {options.train_manifest, options.val_manifest}) {
+    for (const std::string& manifest :
+         {options.train_manifest, options.val_manifest, options.replay_manifest}) {
       if (manifest.empty()) continue;
       // Bad lines are named when the samples are read.
       const EncodedCount more = encode_together(manifest, base, ranks, [](const UserError&) {});
@@ -130,7 +131,7 @@ TrainingData load_training_data(BaseModel& base, const TrainOptions& options, Co
     packed.max_tokens_flag = "--tokens_per_batch";
   }
   packed.group_by = group_by(options.balance);
-  TrainingData data{load_once("training", options.train_manifest, base, packed, ranks), {}, {}};
+  TrainingData data{load_once("training", options.train_manifest, base, packed, ranks), {}, {}, {}};
   if (!options.val_manifest.empty()) {
     data.validation = load_once("validation", options.val_manifest, base,
                                 dataset_options(options, options.val_manifest, ranks), ranks);
@@ -138,11 +139,23 @@ TrainingData load_training_data(BaseModel& base, const TrainOptions& options, Co
     const auto every = static_cast<std::size_t>(std::max(2.0, 1.0 / options.val_split + 0.5));
     if (data.training.size() >= every) data.validation = data.training.split_every(every);
   }
+  if (!options.replay_manifest.empty()) {
+    DatasetOptions replay = dataset_options(options, options.replay_manifest, ranks);
+    replay.max_tokens = packed.max_tokens;
+    replay.max_tokens_flag = packed.max_tokens_flag;
+    data.replay = load_once("replay", options.replay_manifest, base, replay, ranks);
+  }
   if (ranks.world_size() == 1) count = {0, base.codes().num_encoded(), base.codes().num_reused()};
   log::info(std::to_string(data.training.size()) + " training samples, " +
             std::to_string(data.validation ? data.validation->size() : 0) + " for validation; " +
             std::to_string(count.encoded) + " clips encoded, " + std::to_string(count.reused) +
             " from the cache");
+  if (options.trainer.replay.share > 0.0) {
+    log::info("replay: " + formatted("%.3g", 100.0 * options.trainer.replay.share) +
+              " % of the samples, from " +
+              (data.replay ? options.replay_manifest + " (" + std::to_string(data.replay->size()) + ")"
+                           : "the training samples"));
+  }
   data.groups = make_groups(options, data.training);
   return data;
 }

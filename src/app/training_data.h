@@ -13,7 +13,7 @@ namespace higgs {
 
 struct TrainingData {
   Dataset training;
-  std::optional<Dataset> validation;
+  std::optional<Dataset> validation, replay;  // the second with --replay_manifest
   std::shared_ptr<const Groups> groups;  // of the training samples, with --balance
 };
 

@@ -31,9 +31,9 @@ PackedBatch make_batch(const Dataset& dataset, const MicroBatch& micro, const Sp
   return make_batch(pointers, ids, micro.places);
 }
 
-BatchLoader::BatchLoader(const Dataset& dataset, const SpecialIds& ids, const StepPlanner& planner, int rank,
-                         at::Device device, const PrefetchOptions& options, std::int64_t first_step)
-    : dataset_(dataset),
+BatchLoader::BatchLoader(const SampleSource& samples, const SpecialIds& ids, const StepPlanner& planner,
+                         int rank, at::Device device, const PrefetchOptions& options, std::int64_t first_step)
+    : samples_(samples),
       ids_(ids),
       planner_(planner),
       planned_step_(first_step),
@@ -67,7 +67,7 @@ BatchLoader::Loaded BatchLoader::make(const Job& job) const {
   loaded.ends_step = job.ends_step;
   if (!job.micro) return loaded;
   loaded.micro = *job.micro;
-  loaded.batch = make_batch(dataset_, *job.micro, ids_);
+  loaded.batch = make_batch(samples_.of(*job.micro), *job.micro, ids_);
   if (device_.is_cpu()) return loaded;
   // From pinned memory on a stream of its own: the copy runs beside the computation. The pinned memory goes
   // back to LibTorch's pool, which waits for the copy before it gives it away again.

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "higgs/base/error.h"
+#include "higgs/kernels/philox.h"
 
 namespace higgs {
 namespace {
@@ -32,7 +33,8 @@ double StepPlan::imbalance() const {
 }
 
 std::vector<std::vector<std::int64_t>> share_by_tokens(std::span<const std::int64_t> lengths,
-                                                       std::int64_t parts, std::int64_t most) {
+                                                       std::int64_t parts, std::int64_t most,
+                                                       std::vector<std::int64_t> loads) {
   HIGGS_ASSERT(parts > 0 && static_cast<std::int64_t>(lengths.size()) <= parts * most);
   std::vector<std::int64_t> order(lengths.size());
   std::iota(order.begin(), order.end(), std::int64_t{0});
@@ -40,7 +42,7 @@ std::vector<std::vector<std::int64_t>> share_by_tokens(std::span<const std::int6
   std::stable_sort(order.begin(), order.end(),
                    [&](std::int64_t a, std::int64_t b) { return length(a) > length(b); });
   Shares shares(static_cast<std::size_t>(parts));
-  std::vector<std::int64_t> loads(shares.size(), 0);
+  loads.resize(shares.size(), 0);
   for (const std::int64_t i : order) {
     std::size_t best = shares.size();
     for (std::size_t part = 0; part < shares.size(); ++part) {
@@ -200,21 +202,70 @@ StepPlan StepPlanner::make_plan(const std::vector<std::size_t>& samples, const S
   return plan;
 }
 
-StepPlan StepPlanner::plan(std::int64_t step) {
-  if (packer_) return plan_bins(step, /*balanced=*/true);
+StepPlan StepPlanner::plan_own(std::int64_t step, bool balanced) {
+  if (packer_) return plan_bins(step, balanced);
   const std::vector<std::size_t> samples = samples_of(step);
+  if (!balanced) return make_plan(samples, deal(static_cast<std::int64_t>(samples.size())), false);
   std::vector<std::int64_t> lengths;
   for (const std::size_t sample : samples) lengths.push_back(lengths_[sample]);
-  const Shares balanced =
+  const Shares even =
       share_by_tokens(lengths, options_.world_size, options_.batch_size * options_.grad_accum);
   const Shares dealt = deal(static_cast<std::int64_t>(samples.size()));
-  return make_plan(samples, largest(dealt, lengths) < largest(balanced, lengths) ? dealt : balanced, true);
+  return make_plan(samples, largest(dealt, lengths) < largest(even, lengths) ? dealt : even, true);
+}
+
+void StepPlanner::add_replay(Lengths lengths, std::uint64_t seed, double share) {
+  HIGGS_ASSERT(share > 0.0 && share <= 0.5);
+  const std::size_t size = lengths.size();
+  replay_.emplace(Replay{std::move(lengths), Sampler(size, mix_key(seed, 0x5EB1A7)), share / (1.0 - share)});
+}
+
+// Follows from how many samples were drawn alone, not from how steps are cut.
+std::int64_t StepPlanner::replayed_before(std::int64_t step) {
+  return static_cast<std::int64_t>(static_cast<double>(samples_before(step)) * replay_->per_sample);
+}
+
+void StepPlanner::append_replay(std::int64_t step, StepPlan& plan) {
+  const std::int64_t begin = replayed_before(step), end = replayed_before(step + 1);
+  if (begin == end) return;
+  const std::int64_t first_place = samples_before(step + 1) - samples_before(step);
+  std::vector<std::size_t> samples;
+  std::vector<std::int64_t> lengths;
+  for (std::int64_t i = begin; i < end; ++i) {
+    samples.push_back(replay_->sampler.at(static_cast<std::uint64_t>(i)));
+    lengths.push_back(replay_->lengths[samples.back()]);
+  }
+  // To the ranks that have least to do.
+  const Shares shares = share_by_tokens(lengths, options_.world_size, end - begin, plan.tokens);
+  for (std::size_t rank = 0; rank < shares.size(); ++rank) {
+    std::int64_t size = 0, tokens = 0;  // of the micro-batch begun last
+    for (const std::int64_t i : shares[rank]) {
+      const std::int64_t length = lengths[static_cast<std::size_t>(i)];
+      const bool full = packer_ ? tokens + length > options_.tokens_per_batch : size == options_.batch_size;
+      if (size == 0 || full) {
+        plan.ranks[rank].emplace_back().replay = true;
+        size = tokens = 0;
+      }
+      MicroBatch& micro = plan.ranks[rank].back();
+      micro.samples.push_back(samples[static_cast<std::size_t>(i)]);
+      micro.places.push_back(first_place + i);
+      plan.tokens[rank] += length;
+      tokens += length;
+      ++size;
+    }
+  }
+}
+
+StepPlan StepPlanner::plan(std::int64_t step) {
+  StepPlan plan = plan_own(step, /*balanced=*/true);
+  if (replay_) append_replay(step, plan);
+  return plan;
 }
 
 StepPlan StepPlanner::plan_in_order(std::int64_t step) {
-  if (packer_) return plan_bins(step, /*balanced=*/false);
-  const std::vector<std::size_t> samples = samples_of(step);
-  return make_plan(samples, deal(static_cast<std::int64_t>(samples.size())), false);
+  StepPlan plan = plan_own(step, /*balanced=*/false);
+  if (replay_) append_replay(step, plan);
+  return plan;
 }
 
 }  // namespace higgs

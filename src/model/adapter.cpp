@@ -309,6 +309,15 @@ Adapter::~Adapter() {
   for (const Whole& one : whole_) model_.train_weight(one.module->weight, {});
 }
 
+void Adapter::set_active(bool active) {
+  for (const auto& linear : linears_and_heads(model_)) linear->set_adapter_active(active);
+  for (Replaced& one : replaced_) {
+    const at::Tensor now = one.weight.detach();
+    one.weight.set_data(one.before);
+    one.before = now;
+  }
+}
+
 void Adapter::load_values(const fs::path& path) {
   const at::NoGradGuard no_grad;
   const auto file = std::make_shared<const SafetensorsFile>(path);

@@ -46,7 +46,7 @@ at::Tensor LoraLinear::base(const at::Tensor& x) const {
 
 at::Tensor LoraLinear::forward(const at::Tensor& x, const DropoutContext& context) {
   const at::Tensor y = base(x);
-  if (!a_.defined()) return y;
+  if (!has_adapter()) return y;
   at::Tensor input = x.to(at::kFloat);
   if (context.p > 0.0) input = dropout(input, context.p, mix_key(context.key, path_key_), *context.rows);
   const at::Tensor low_rank = at::linear(at::linear(input, a_), b_);

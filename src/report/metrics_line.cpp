@@ -10,10 +10,11 @@ struct Chart {
   const char *field, *tag;
   double unit = 1.0;
 };
-constexpr std::array<Chart, 10> kCharts = {{
+constexpr std::array<Chart, 11> kCharts = {{
     {"loss", "/loss"},
     {"loss_text", "/loss_text"},
     {"loss_audio", "/loss_audio"},
+    {"loss_replay", "/loss_replay"},
     {"loss_codebooks", "/codebook"},
     {"accuracy_codebooks", "/accuracy"},
     {"accuracy_top10_codebooks", "/top10"},
@@ -26,22 +27,24 @@ constexpr std::array<Chart, 10> kCharts = {{
 }  // namespace
 
 OrderedJson metrics_object(const StepMetrics& m) {
-  return {{"kind", "train"},
-          {"step", m.step},
-          {"epoch", m.epoch},
-          {"loss", m.loss.total},
-          {"loss_text", m.loss.text},
-          {"loss_audio", m.loss.audio},
-          {"loss_codebooks", m.loss.codebooks},
-          {"learning_rate", m.learning_rate},
-          {"grad_norm", m.grad_norm},
-          {"skipped", verdict_text(m.verdict)},
-          {"tokens", m.tokens},
-          {"tokens_per_second", m.tokens_per_second},
-          {"seconds", m.seconds},
-          {"memory_bytes", m.memory_bytes},
-          {"loader_wait", m.loader_wait},
-          {"imbalance", m.imbalance}};
+  OrderedJson line = {{"kind", "train"},
+                      {"step", m.step},
+                      {"epoch", m.epoch},
+                      {"loss", m.loss.total},
+                      {"loss_text", m.loss.text},
+                      {"loss_audio", m.loss.audio},
+                      {"loss_codebooks", m.loss.codebooks},
+                      {"learning_rate", m.learning_rate},
+                      {"grad_norm", m.grad_norm},
+                      {"skipped", verdict_text(m.verdict)},
+                      {"tokens", m.tokens},
+                      {"tokens_per_second", m.tokens_per_second},
+                      {"seconds", m.seconds},
+                      {"memory_bytes", m.memory_bytes},
+                      {"loader_wait", m.loader_wait},
+                      {"imbalance", m.imbalance}};
+  if (m.replay) line["loss_replay"] = *m.replay;
+  return line;
 }
 
 OrderedJson metrics_object(const EvalMetrics& m) {

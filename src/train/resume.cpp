@@ -136,6 +136,9 @@ Settings Trainer::settings() const {
           {"--audio_weight", text_of(o.objective.audio_weight)},
           {"--codebook_reduction", o.objective.sum_codebooks ? "sum" : "mean"},
           {"--codebook_weights", text_of(o.objective.codebook_weights)},
+          {"--replay_share", text_of(o.replay.share)},
+          {"--replay_weight", text_of(o.replay.weight)},
+          {"samples of replay", samples_.replay() != nullptr ? samples_.replay()->fingerprint() : ""},
           {"--spike_guard", text_of(o.spike_guard)},
           {"--reference_path", model_.reference_path() ? "true" : "false"}};
 }

@@ -21,6 +21,11 @@ namespace {
 constexpr std::int64_t kMostLeftOut = 10;  // steps in a row
 constexpr double kMostSamples = 9e15;      // a run may draw
 
+SampleSource source_of(const Dataset& training, const ReplayOptions& replay) {
+  if (replay.share == 0.0) return training;
+  return {training, replay.samples != nullptr ? replay.samples : &training};
+}
+
 double now_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -36,11 +41,13 @@ Trainer::Trainer(HiggsModel& model, Adapter& adapter, const Dataset& training, c
       validation_(validation),
       ids_(ids),
       options_(options),
+      samples_(source_of(training, options.replay)),
       observer_(observer),
       ranks_(ranks),
       optimizer_(adapter.values(), adapter.grads(), options.adamw,
                  parameter_groups(adapter, options.rates, options.lora_plus)),
-      gradient_(model, adapter, training, ids, {options.objective, options.text_loss, options.seed}, ranks),
+      gradient_(model, adapter, samples_, ids,
+                {options.objective, options.text_loss, options.seed, options.replay.weight}, ranks),
       guard_(options.spike_guard, model.device()),
       leak_alarm_(options.leak_alarm, training, validation, ids),
       saver_({options.checkpoints, options.keep_last, options.keep_best, options.go_on_without_checkpoint}) {
@@ -55,6 +62,8 @@ void Trainer::plan_from(StepOrigin origin) {
   const std::int64_t samples = std::max<std::int64_t>(std::llround(std::min(wanted, kMostSamples)), 1);
   planner_.emplace(training_.lengths(), options_.seed, split, RunLength{samples, options_.max_steps},
                    std::move(origin), options_.groups);
+  if (samples_.replay() != nullptr)
+    planner_->add_replay(samples_.replay()->lengths(), options_.seed, options_.replay.share);
   const double steps = static_cast<double>(total_steps());
   warmup_steps_ = options_.warmup >= 1.0 ? std::llround(options_.warmup)
                                          : static_cast<std::int64_t>(std::ceil(options_.warmup * steps));
@@ -72,7 +81,7 @@ Trainer::Pending Trainer::train_step() {
   ranks_.at(step_ + 1, "the optimizer");
   optimizer_.step(learning_rate, verdict.ne(0).to(at::kFloat));
   ++step_;
-  tokens_ += sums.counts.tokens;
+  tokens_ += sums.counts.tokens + sums.replay_counts.tokens;
 
   StepMetrics metrics;
   metrics.step = step_;
@@ -86,9 +95,9 @@ Trainer::Pending Trainer::train_step() {
   metrics.memory_bytes = peak_memory_bytes(model_.device());
   metrics.loader_wait = (loader_->waited_seconds() - waited) / std::max(now_seconds() - begin, 1e-9);
   metrics.imbalance = loaded.imbalance;
-  const at::Tensor numbers =
-      at::cat({sums.losses.sums(), norm.detach().to(at::kDouble).view({1}), verdict.view({1})});
-  return {std::move(metrics), std::move(sums.counts), HostCopy(numbers),
+  const at::Tensor numbers = at::cat(
+      {sums.losses.sums(), norm.detach().to(at::kDouble).view({1}), verdict.view({1}), sums.replay.sums()});
+  return {std::move(metrics), std::move(sums.counts), std::move(sums.replay_counts), HostCopy(numbers),
           // From groups, a sample may come again at any time.
           options_.groups == nullptr && samples <= static_cast<std::int64_t>(training_.size())};
 }
@@ -99,11 +108,15 @@ void Trainer::finish(Pending& pending) {
   metrics.loss = loss_values(numbers, pending.counts, options_.objective);
   metrics.grad_norm = numbers[1 + ids_.num_codebooks];
   metrics.verdict = static_cast<Verdict>(static_cast<int>(numbers[2 + ids_.num_codebooks]));
+  if (pending.replay_counts.tokens > 0) {
+    metrics.replay =
+        loss_values(numbers + 3 + ids_.num_codebooks, pending.replay_counts, options_.objective).total;
+  }
   if (metrics.verdict != Verdict::kTaken) {
     std::vector<std::string> lines;
     for (const auto& rank : planner_->plan(metrics.step - 1).ranks) {
       for (const MicroBatch& micro : rank) {
-        for (const std::size_t sample : micro.samples) lines.push_back(training_.where(sample));
+        for (const std::size_t sample : micro.samples) lines.push_back(samples_.of(micro).where(sample));
       }
     }
     observer_.on_left_out(metrics, lines, adapter_);
@@ -176,7 +189,7 @@ void Trainer::self_test() {
   ranks_.at(0, "the self-test");
   const std::vector<MicroBatch> micros = planner_->plan(step_).ranks[static_cast<std::size_t>(ranks_.rank())];
   if (micros.empty()) return;
-  const PackedBatch batch = make_batch(training_, micros.front(), ids_).to(model_.device());
+  const PackedBatch batch = make_batch(samples_.of(micros.front()), micros.front(), ids_).to(model_.device());
   const auto check = [&](bool wide, std::int64_t max_positions) {
     const Agreement agreement = compare_forwards(model_, batch, wide, max_positions);
     if (!agreement.holds()) {
@@ -217,7 +230,7 @@ bool Trainer::validate_on_held_out() {
 bool Trainer::run(const std::function<bool()>& should_stop) {
   self_test();
   check_replicas();
-  loader_.emplace(training_, ids_, *planner_, ranks_.rank(), model_.device(), options_.loader, step_);
+  loader_.emplace(samples_, ids_, *planner_, ranks_.rank(), model_.device(), options_.loader, step_);
   start_seconds_ = saved_at_ = now_seconds();
   observer_.on_start({step_, total_steps(), seconds_before_, evaluated_step_ == step_});
   const auto due = [&](std::int64_t every) { return every > 0 && step_ % every == 0; };

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <set>
 
+#include "higgs/kernels/philox.h"
 #include "support/lengths.h"
 
 namespace higgs {
@@ -150,6 +151,85 @@ TEST(StepPlan, AnotherStepSizeGoesOnInTheStreamWhereItStood) {
   for (std::int64_t step = 7; step < 13; ++step) take(rest, large, step);
   EXPECT_EQ(drawn, expected);
   EXPECT_EQ(StepPlanner(lengths, 9, small, {10}, {7, {14, {}}}).total_steps(), 7) << "nothing is left";
+}
+
+// The samples of replay in a step, by place; the step's own are what they are without.
+std::vector<std::size_t> replayed(StepPlanner& planner, StepPlanner& without, std::int64_t step) {
+  const StepPlan plan = planner.plan(step), own = without.plan(step);
+  std::vector<std::pair<std::int64_t, std::size_t>> placed;
+  std::int64_t num_own = 0;
+  for (std::size_t rank = 0; rank < plan.ranks.size(); ++rank) {
+    std::size_t i = 0;
+    for (; i < plan.ranks[rank].size() && !plan.ranks[rank][i].replay; ++i) {
+      EXPECT_EQ(plan.ranks[rank][i].samples, own.ranks[rank][i].samples);
+      EXPECT_EQ(plan.ranks[rank][i].places, own.ranks[rank][i].places);
+      num_own += static_cast<std::int64_t>(plan.ranks[rank][i].samples.size());
+    }
+    EXPECT_EQ(i, own.ranks[rank].size());
+    for (; i < plan.ranks[rank].size(); ++i) {
+      const MicroBatch& micro = plan.ranks[rank][i];
+      EXPECT_TRUE(micro.replay);
+      for (std::size_t k = 0; k < micro.samples.size(); ++k)
+        placed.emplace_back(micro.places[k], micro.samples[k]);
+    }
+  }
+  std::sort(placed.begin(), placed.end());
+  std::vector<std::size_t> samples;
+  for (const auto& [place, sample] : placed) {
+    EXPECT_EQ(place, num_own + static_cast<std::int64_t>(samples.size()));
+    samples.push_back(sample);
+  }
+  return samples;
+}
+
+// A tenth of all: one for nine. However steps are split, and where a run goes on with other steps.
+TEST(StepPlan, ReplayHasItsShareOfEveryStep) {
+  const auto lengths = random_lengths(70, 1), others = random_lengths(11, 2);
+  Sampler sampler(11, mix_key(3, 0x5EB1A7));
+  std::vector<std::size_t> expected;
+  for (std::uint64_t i = 0; i < 20; ++i) expected.push_back(sampler.at(i));
+  for (const SplitOptions& split :
+       {SplitOptions{18, 1, 1}, {6, 3, 1}, {3, 3, 2}, {1, 2, 1}, {4, 2, 3}, {1, 2, 2, 3000}}) {
+    StepPlanner planner(lengths, 3, split, {180}), without(lengths, 3, split, {180});
+    planner.add_replay(others, 3, 0.1);
+    std::vector<std::size_t> drawn;
+    const auto take = [&](StepPlanner& from, StepPlanner& own, std::int64_t step) {
+      for (const std::size_t sample : replayed(from, own, step)) drawn.push_back(sample);
+      EXPECT_NEAR(static_cast<double>(drawn.size()), static_cast<double>(own.samples_before(step + 1)) / 9,
+                  1.0);
+    };
+    const std::int64_t half = planner.total_steps() / 2;
+    for (std::int64_t step = 0; step < half; ++step) take(planner, without, step);
+    const StepOrigin there{half, planner.place_before(half)};
+    StepPlanner rest(lengths, 3, {5, 1, 2}, {180}, there), rest_without(lengths, 3, {5, 1, 2}, {180}, there);
+    rest.add_replay(others, 3, 0.1);
+    for (std::int64_t step = half; step < rest.total_steps(); ++step) take(rest, rest_without, step);
+    ASSERT_GE(drawn.size(), 19u);
+    EXPECT_EQ(drawn, std::vector<std::size_t>(expected.begin(), expected.begin() + std::ssize(drawn)));
+  }
+}
+
+TEST(StepPlan, ReplayKeepsTheLimitsAndGoesWhereThereIsLeastToDo) {
+  const std::vector<std::int64_t> lengths = {10, 4, 4, 4};
+  StepPlanner planner(lengths, 0, {2, 1, 2}, {4});
+  planner.add_replay(std::vector<std::int64_t>{2, 2, 2}, 0, 0.4);
+  const StepPlan plan = planner.plan(0);
+  EXPECT_EQ(plan.tokens, (std::vector<std::int64_t>{14, 12}));
+  EXPECT_EQ(plan.ranks[0].size(), 1u);
+  ASSERT_EQ(plan.ranks[1].size(), 2u);
+  EXPECT_EQ(plan.ranks[1][1].samples.size(), 2u) << "a micro-batch has batch_size samples";
+  StepPlanner packed(random_lengths(40, 5), 1, {1, 2, 2, 2500}, {40});
+  const auto others = random_lengths(40, 6);
+  packed.add_replay(others, 1, 0.5);
+  for (std::int64_t step = 0; step < packed.total_steps(); ++step) {
+    for (const auto& rank : packed.plan(step).ranks) {
+      for (const MicroBatch& micro : rank) {
+        std::int64_t tokens = 0;
+        for (const std::size_t sample : micro.samples) tokens += micro.replay ? others[sample] : 0;
+        EXPECT_LE(tokens, 2500);
+      }
+    }
+  }
 }
 
 }  // namespace

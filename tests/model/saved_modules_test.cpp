@@ -71,13 +71,20 @@ TEST_P(SavedModule, StandsInForTheBasesAndIsTakenOffAtTheEnd) {
       with_lora = outputs();
     }
     {
-      const Adapter adapter(model, folder);
+      Adapter adapter(model, folder);
       EXPECT_EQ(adapter.saved_tensors(), std::vector<std::string>{place.stored});
       EXPECT_TRUE(model.weight(place.canonical).equal(tensor.to(dtype)));
       const auto ours = outputs();
       bool differs = false;
       for (std::size_t i = 0; i < ours.size(); ++i) differs = differs || !ours[i].equal(with_lora[i]);
       EXPECT_TRUE(differs) << "the model doesn't use it";
+      {
+        const WithoutAdapter off(adapter);
+        const auto of_base = outputs();
+        for (std::size_t i = 0; i < base.size(); ++i) EXPECT_TRUE(of_base[i].equal(base[i])) << i;
+      }
+      const auto again = outputs();
+      for (std::size_t i = 0; i < ours.size(); ++i) EXPECT_TRUE(again[i].equal(ours[i])) << i;
     }
     EXPECT_TRUE(model.weight(place.canonical).equal(before));
     const auto after = outputs();

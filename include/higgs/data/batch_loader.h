@@ -22,11 +22,26 @@ struct LoadedStep {
 
 inline constexpr std::size_t kMostAheadOnDevice = std::size_t{256} << 20;
 
+// Where the samples of micro-batches are.
+class SampleSource {
+ public:
+  // Keeps references; `replay` may be the training samples, or null without replay.
+  SampleSource(const Dataset& training,  // NOLINT(google-explicit-constructor): without replay it is these
+               const Dataset* replay = nullptr)
+      : training_(&training), replay_(replay) {}
+  const Dataset* replay() const { return replay_; }
+  const Dataset& of(const MicroBatch& micro) const { return micro.replay ? *replay_ : *training_; }
+
+ private:
+  const Dataset *training_, *replay_;
+};
+
 class BatchLoader {
  public:
-  // Keeps a reference to `dataset`. Steps follow from `first_step` on, to the planner's last. Batches ahead
-  // lie in the device's memory: on a device that isn't the CPU, at most kMostAheadOnDevice bytes of them.
-  BatchLoader(const Dataset& dataset, const SpecialIds& ids, const StepPlanner& planner, int rank,
+  // Keeps references to the data sets. Steps follow from `first_step` on, to the planner's last. Batches
+  // ahead lie in the device's memory: on a device that isn't the CPU, at most kMostAheadOnDevice bytes of
+  // them.
+  BatchLoader(const SampleSource& samples, const SpecialIds& ids, const StepPlanner& planner, int rank,
               at::Device device, const PrefetchOptions& options, std::int64_t first_step);
 
   // What a loader thread threw (a clip that has vanished, say) comes out here.
@@ -49,7 +64,7 @@ class BatchLoader {
   std::optional<Job> next_job();
   Loaded make(const Job& job) const;
 
-  const Dataset& dataset_;
+  SampleSource samples_;
   SpecialIds ids_;
   // Used by the loader threads, one at a time:
   StepPlanner planner_;

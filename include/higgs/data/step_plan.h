@@ -17,11 +17,13 @@ namespace higgs {
 struct MicroBatch {
   std::vector<std::size_t> samples;  // indices into the data set
   std::vector<std::int64_t> places;  // of each in the step's order: dropout's masks follow from it
+  bool replay = false;               // of the other data set: StepPlanner::add_replay()
 };
 
 struct StepPlan {
-  std::vector<std::vector<MicroBatch>> ranks;  // [world_size], each with at most grad_accum, heaviest first
-  std::vector<std::int64_t> tokens;            // [world_size]
+  // [world_size], each with at most grad_accum, heaviest first; then those of replay, if any.
+  std::vector<std::vector<MicroBatch>> ranks;
+  std::vector<std::int64_t> tokens;  // [world_size]
 
   // By how much the busiest rank is above the mean: 0.1 means that the others wait a tenth of the mean.
   double imbalance() const;
@@ -57,6 +59,12 @@ class StepPlanner {
   StepPlanner(Lengths lengths, std::uint64_t seed, const SplitOptions& options, const RunLength& length,
               StepOrigin origin = {}, const std::shared_ptr<const Groups>& groups = nullptr);
 
+  // From now on every step has samples of another data set beside its own, so many that they are `share`
+  // (0 .. 0.5) of all that the run has had: where steps are small, some have none. Their micro-batches are
+  // made by the same limits. They are drawn in their own shuffled order, which goes on with the samples drawn
+  // before a step, and take the places after the step's.
+  void add_replay(Lengths lengths, std::uint64_t seed, double share);
+
   const StepOrigin& origin() const { return origin_; }
   // From the same origin, planners with the same text plan the same steps.
   std::string split_text() const;
@@ -78,7 +86,10 @@ class StepPlanner {
   std::int64_t drawn_before(std::int64_t step) const;  // since the origin, without tokens_per_batch
   std::int64_t bins_before(std::int64_t step) const;   // likewise, with it
   std::vector<std::size_t> samples_of(std::int64_t step);
+  StepPlan plan_own(std::int64_t step, bool balanced);
   StepPlan plan_bins(std::int64_t step, bool balanced);
+  std::int64_t replayed_before(std::int64_t step);
+  void append_replay(std::int64_t step, StepPlan& plan);
   std::vector<std::vector<std::int64_t>> deal(std::int64_t num_samples) const;
   StepPlan make_plan(const std::vector<std::size_t>& samples,
                      const std::vector<std::vector<std::int64_t>>& shares, bool balanced) const;
@@ -90,12 +101,19 @@ class StepPlanner {
   std::int64_t num_drawn_ = 0;         // from the origin on, without tokens_per_batch
   std::optional<TokenPacker> packer_;  // with it
   std::optional<std::int64_t> end_;    // of the stream
+  struct Replay {
+    Lengths lengths;
+    Sampler sampler;
+    double per_sample;  // samples of replay for each of the step's own
+  };
+  std::optional<Replay> replay_;
   std::int64_t num_bins_ = 0, total_steps_ = 0;
 };
 
 // Splits 0 .. lengths.size() - 1 into `parts` with about the same sum, at most `most` indices in each.
-// Ascending within a part.
+// Ascending within a part. `loads`: what each part has before; empty: nothing.
 std::vector<std::vector<std::int64_t>> share_by_tokens(std::span<const std::int64_t> lengths,
-                                                       std::int64_t parts, std::int64_t most);
+                                                       std::int64_t parts, std::int64_t most,
+                                                       std::vector<std::int64_t> loads = {});
 
 }  // namespace higgs

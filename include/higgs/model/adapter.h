@@ -70,6 +70,8 @@ class Adapter {
   void load_values(const fs::path& file);
 
  private:
+  friend class WithoutAdapter;
+  void set_active(bool active);
   struct Slot {
     LoraLinear* linear;
     std::int64_t rank;
@@ -79,7 +81,7 @@ class Adapter {
   struct Replaced {
     std::string name;           // in the base's layout
     at::Tensor stored;          // as the adapter's file has it
-    at::Tensor weight, before;  // the model's handle, and what it held
+    at::Tensor weight, before;  // the model's handle, and what it held (while inactive: what it will hold)
   };
   // A module that is trained whole, and the values it begins with.
   struct Whole {
@@ -98,6 +100,19 @@ class Adapter {
   std::vector<AdapterTensor> tensors_;
   std::vector<Replaced> replaced_;
   at::Tensor values_, grads_;
+};
+
+// As long as it lives the model computes as the base does: without the adapter, with its own tensors where
+// the adapter brings some. For forward passes that end before it does. One at a time.
+class WithoutAdapter {
+ public:
+  explicit WithoutAdapter(Adapter& adapter) : adapter_(adapter) { adapter_.set_active(false); }
+  ~WithoutAdapter() { adapter_.set_active(true); }
+  WithoutAdapter(const WithoutAdapter&) = delete;
+  WithoutAdapter& operator=(const WithoutAdapter&) = delete;
+
+ private:
+  Adapter& adapter_;
 };
 
 }  // namespace higgs

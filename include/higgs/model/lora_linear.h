@@ -35,7 +35,9 @@ class LoraLinear : public torch::nn::Module {
   // alpha / r or alpha / sqrt(r).
   void attach(at::Tensor a, at::Tensor b, double scaling, at::Tensor magnitude = {});
   void detach_adapter();
-  bool has_adapter() const { return a_.defined(); }
+  // While it isn't active the module computes as if it had none.
+  void set_adapter_active(bool active) { active_ = active; }
+  bool has_adapter() const { return active_ && a_.defined(); }
 
   // From now on W is `values`, a float32 leaf [out, in], rounded to the dtype it was loaded with, and learns;
   // undefined: as it was before. Not for what is kept in four bits.
@@ -64,6 +66,7 @@ class LoraLinear : public torch::nn::Module {
   FrozenWeight weight_;
   at::Tensor a_, b_, magnitude_;
   double scaling_ = 0.0;
+  bool active_ = true;
   at::Tensor norm_;                // kept while nothing learns: generation asks for it at every frame
   std::int64_t norm_version_ = 0;  // of a and b when it was computed
   at::Tensor trained_;             // float32 leaf

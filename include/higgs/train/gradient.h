@@ -14,18 +14,22 @@ namespace higgs {
 struct GradientOptions {
   ObjectiveOptions objective;
   bool text_loss = true;
-  std::uint64_t seed = 0;  // of dropout
+  std::uint64_t seed = 0;      // of dropout
+  double replay_weight = 1.0;  // of the mean divergence from the base, beside the loss
 };
 
 // What a step's batches sum up to over all ranks.
 struct StepSums {
   TargetCounts counts;
   LossMeter losses;  // on the device
+  // The same of what is replayed (train/replay.h): divergences from the base.
+  TargetCounts replay_counts;
+  LossMeter replay;
 };
 
 class GradientComputer {
  public:
-  GradientComputer(HiggsModel& model, Adapter& adapter, const Dataset& dataset, const SpecialIds& ids,
+  GradientComputer(HiggsModel& model, Adapter& adapter, const SampleSource& samples, const SpecialIds& ids,
                    const GradientOptions& options, Collective& ranks);
 
   // The gradient is in the adapter's. `step` counts from 0. When memory runs out, the micro-batch at fault is
@@ -37,16 +41,19 @@ class GradientComputer {
   std::int64_t num_splits() const { return num_splits_; }
 
  private:
-  void forward_backward(const PackedBatch& batch, const LossWeights& weights, const ForwardOptions& forward,
-                        LossMeter& losses);
-  void run_all(std::int64_t step, const std::vector<LoadedBatch>& batches, const TargetCounts& counts,
-               LossMeter& losses);
+  // What one label counts, and one that is replayed.
+  struct Weights {
+    LossWeights own, replay;
+  };
+  void forward_backward(const LoadedBatch& batch, const Weights& weights, const ForwardOptions& forward,
+                        StepSums& sums);
+  void run_all(std::int64_t step, const std::vector<LoadedBatch>& batches, StepSums& sums);
   // Splits batches[at]; RunError when it is a single sample.
   void split(std::int64_t step, std::vector<LoadedBatch>& batches, std::size_t at);
 
   HiggsModel& model_;
   Adapter& adapter_;
-  const Dataset& dataset_;
+  SampleSource samples_;
   SpecialIds ids_;
   GradientOptions options_;
   Collective& ranks_;

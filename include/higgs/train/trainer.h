@@ -20,6 +20,13 @@
 
 namespace higgs {
 
+// Samples on which the adapted model is held to the base (train/replay.h).
+struct ReplayOptions {
+  double share = 0.0;                // of all samples, 0 .. 0.5; 0: none
+  double weight = 1.0;               // GradientOptions'
+  const Dataset* samples = nullptr;  // null: the training samples
+};
+
 struct TrainerOptions {
   std::int64_t batch_size = 2;        // samples per micro-batch
   std::int64_t tokens_per_batch = 0;  // > 0: SplitOptions' instead
@@ -37,6 +44,7 @@ struct TrainerOptions {
   bool text_loss = true;
   std::uint64_t seed = 0;
   std::shared_ptr<const Groups> groups;  // Sampler's, of the training samples
+  ReplayOptions replay;
   std::int64_t log_steps = 10;
   std::int64_t val_steps = 0;       // 0: at start and end only
   std::int64_t early_stopping = 0;  // > 0: the run ends after so many validations in a row that are no better
@@ -59,6 +67,7 @@ struct StepMetrics {
   std::int64_t step = 0;  // steps done
   double epoch = 0.0;
   LossValues loss;
+  std::optional<double> replay;  // mean divergence from the base, nats; where the step has samples of it
   double learning_rate = 0.0;
   double grad_norm = 0.0;
   Verdict verdict = Verdict::kTaken;  // else the adapter was left as it was
@@ -138,8 +147,8 @@ class Trainer {
   // A step whose numbers are on their way to the host.
   struct Pending {
     StepMetrics metrics;
-    TargetCounts counts;
-    HostCopy numbers;  // [1 + C] loss sums, gradient norm, verdict
+    TargetCounts counts, replay_counts;
+    HostCopy numbers;  // [1 + C] loss sums, gradient norm, verdict; [1 + C] sums of replay
     bool new_samples;  // none of them was trained on before
   };
   void plan_from(StepOrigin origin);
@@ -181,6 +190,7 @@ class Trainer {
   const Dataset* validation_;
   SpecialIds ids_;
   TrainerOptions options_;
+  SampleSource samples_;
   TrainObserver& observer_;
   Collective& ranks_;
   AdamW optimizer_;
