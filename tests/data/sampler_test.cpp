@@ -148,6 +148,22 @@ TEST(BalancedSampler, APositionIsItsWholeStateAndTheSeedDecides) {
   EXPECT_NE(draw(whole, 0, 100), draw(whole, 100, 100)) << "each epoch is shuffled anew";
 }
 
+// 90 samples of a group are drawn 50 an epoch: after nine epochs a pass over them begins with an epoch again.
+TEST(BalancedSampler, ShufflesAGroupAnewForEachPass) {
+  Sampler sampler(100, 7,
+                  std::make_shared<const Groups>(100, [](std::size_t i) { return i < 90 ? 0u : 1u; }));
+  const auto of_large = [&](std::uint64_t epoch) {
+    std::set<std::size_t> samples;
+    for (const std::size_t i : draw(sampler, 100 * epoch, 100)) {
+      if (i < 90) samples.insert(i);
+    }
+    return samples;
+  };
+  EXPECT_EQ(of_large(0).size(), 50u);
+  EXPECT_EQ(of_large(9).size(), 50u);
+  EXPECT_NE(of_large(0), of_large(9));
+}
+
 // Groups come in no order that a step could fall in with.
 TEST(BalancedSampler, MixesGroups) {
   Sampler sampler(100, 7, uneven_groups());

@@ -153,6 +153,24 @@ std::vector<Point> points(const nlohmann::json& events, const std::string& tag) 
   return all;
 }
 
+// A step without samples of replay has no such number.
+TEST(RunLog, ReplayIsANumberOfItsOwn) {
+  const TemporaryFolder folder;
+  {
+    RunLog log(folder.path(), 10);
+    log.on_start({0, 2, 0.0, true});
+    log.on_step(step_metrics(1), 2);
+    StepMetrics with = step_metrics(2);
+    with.replay = 0.5;
+    log.on_step(with, 2);
+  }
+  EXPECT_FALSE(metrics_in(folder.path())[0].contains("loss_replay"));
+  EXPECT_EQ(metrics_in(folder.path())[1]["loss_replay"], 0.5);
+  EXPECT_EQ(metrics_in(folder.path())[1]["loss"], 4.5);
+  const auto events = read_events(folder / "tensorboard");
+  EXPECT_EQ(points(events, "train/loss_replay"), (std::vector<Point>{{2, 0.5}}));
+}
+
 TEST(RunLog, EveryNumberOfAStepIsAPoint) {
   const TemporaryFolder folder;
   {
