@@ -316,6 +316,11 @@ void Adapter::set_active(bool active) {
     one.weight.set_data(one.before);
     one.before = now;
   }
+  for (const Whole& one : whole_) {
+    const auto own =
+        std::ranges::find_if(tensors_, [&](const AdapterTensor& t) { return t.module == one.module->name; });
+    model_.train_weight(one.module->weight, active ? own->value : at::Tensor());
+  }
 }
 
 void Adapter::load_values(const fs::path& path) {

@@ -11,25 +11,18 @@
 #include <algorithm>
 #include <optional>
 
+#include "head_parts.h"
 #include "higgs/base/error.h"
 #include "higgs/kernels/device.h"
 #include "higgs/kernels/layer_ops.h"
 #include "higgs/model/lora_linear.h"
 
 namespace higgs {
-namespace {
-
-// Adds up over rows: `values` [rows * G] -> [G].
-at::Tensor by_group(const at::Tensor& values, std::int64_t groups) {
-  return values.view({-1, groups}).sum(0);
-}
 
 std::int64_t rows_at_a_time(std::int64_t num_logits) {
   return std::max<std::int64_t>(1, kLogitsAtATime / num_logits);
 }
 
-// sum += y^T x, in float32: sum [V, D], y [n, V], x [n, D]. In bf16 a part of the rows at a time, the product
-// being rounded before it is added.
 void add_outer(at::Tensor& sum, const at::Tensor& y, const at::Tensor& x) {
   if (x.scalar_type() == at::kFloat) {
     sum.addmm_(y.t(), x);
@@ -40,6 +33,23 @@ void add_outer(at::Tensor& sum, const at::Tensor& y, const at::Tensor& x) {
     const std::int64_t rows = std::min(part, sum.size(0) - first);
     sum.narrow(0, first, rows).add_(at::mm(y.narrow(1, first, rows).t(), x));
   }
+}
+
+torch::autograd::variable_list head_gradients(torch::autograd::AutogradContext* context,
+                                              const at::Tensor& grad_loss, std::size_t num_inputs) {
+  const auto saved = context->get_saved_variables();
+  torch::autograd::variable_list gradients(num_inputs);
+  if (saved[0].defined()) gradients[0] = saved[0] * grad_loss.to(saved[0].scalar_type());
+  if (saved[1].defined())
+    gradients[1] = saved[1].mul_(grad_loss);  // in place: it may be as large as the vocabulary
+  return gradients;
+}
+
+namespace {
+
+// Adds up over rows: `values` [rows * G] -> [G].
+at::Tensor by_group(const at::Tensor& values, std::int64_t groups) {
+  return values.view({-1, groups}).sum(0);
 }
 
 class HeadLossFunction : public torch::autograd::Function<HeadLossFunction> {
@@ -78,16 +88,7 @@ class HeadLossFunction : public torch::autograd::Function<HeadLossFunction> {
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list grad_outputs) {
-    const auto saved = context->get_saved_variables();
-    const at::Tensor d_hidden = saved[0], d_weight = saved[1];
-    if (d_weight.defined()) d_weight.mul_(grad_outputs[0]);  // in place: it may be as large as the vocabulary
-    return {d_hidden.defined() ? d_hidden * grad_outputs[0].to(d_hidden.scalar_type()) : at::Tensor(),
-            d_weight,
-            {},
-            {},
-            {},
-            {},
-            {}};
+    return head_gradients(context, grad_outputs[0], 7);
   }
 };
 

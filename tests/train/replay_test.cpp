@@ -26,12 +26,13 @@ using test::TinyRun;
 class Divergence : public ::testing::Test {
  protected:
   // As LibTorch computes it, with the gradient that autograd finds.
-  HeadLoss plain(const at::Tensor& hidden) {
-    const auto logits = [&](const at::Tensor& x, const at::Tensor& weight) {
-      return at::linear(x, weight).view({x.size(0), targets.size(1), -1});
+  HeadLoss plain(const at::Tensor& hidden) { return plain(hidden, head->weight()); }
+  HeadLoss plain(const at::Tensor& hidden, const at::Tensor& weight) {
+    const auto logits = [&](const at::Tensor& x, const at::Tensor& of) {
+      return at::linear(x, of).view({x.size(0), targets.size(1), -1});
     };
     const at::Tensor each =
-        at::kl_div(at::log_softmax(logits(hidden, head->weight()), -1),
+        at::kl_div(at::log_softmax(logits(hidden, weight), -1),
                    at::softmax(logits(base_hidden, base_weight), -1), at::Reduction::None);
     const at::Tensor sums = (each.sum(-1) * targets.ge(0)).sum(0);
     return {sums.dot(weights), sums.detach()};
@@ -63,6 +64,19 @@ TEST_F(Divergence, InPartsIsThePlainCompositionsWithItsGradient) {
     EXPECT_LT((found.sums - expected.sums).abs().max().item<double>(),
               1e-5 * expected.sums.max().item<double>());
     EXPECT_LT((y.grad() - x.grad()).norm().item<double>(), 1e-5 * x.grad().norm().item<double>());
+  }
+}
+
+TEST_F(Divergence, AHeadThatLearnsHasThePlainCompositionsGradient) {
+  at::Tensor leaf = (head->weight() * 1.1).set_requires_grad(true);
+  plain(hidden, leaf).total.backward();
+  const at::Tensor expected = leaf.grad().clone();
+  ASSERT_GT(expected.norm().item<double>(), 0.0);
+  head->train_weight(leaf);
+  for (const bool composed : {false, true}) {
+    leaf.mutable_grad() = at::Tensor();
+    head_divergence(hidden, *head, base_hidden, base_weight, targets, weights, composed).total.backward();
+    EXPECT_LT((leaf.grad() - expected).norm().item<double>(), 1e-5 * expected.norm().item<double>());
   }
 }
 
@@ -101,6 +115,30 @@ TEST_F(Replay, OfAFreshAdapterTheDivergenceIsNothing) {
   ASSERT_TRUE(run.recorder.steps[0].replay.has_value());
   EXPECT_EQ(*run.recorder.steps[0].replay, 0.0);
   for (std::size_t i = 1; i < run.recorder.steps.size(); ++i) EXPECT_GT(*run.recorder.steps[i].replay, 0.0);
+}
+
+// What the adapter trains whole is the base's own again for the base's part.
+TEST_F(Replay, WithWholeModulesTheBaseIsTheBase) {
+  TinyRun run(folder.path());
+  prepare(run, 1.0);
+  run.lora.modules_to_save = {"audio_lm_head", "embed_audio_tokens"};
+  run.make();
+  ASSERT_TRUE(run.run());
+  EXPECT_EQ(*run.recorder.steps[0].replay, 0.0);
+  EXPECT_GT(*run.recorder.steps.back().replay, 0.0);
+  MicroBatch micro;
+  micro.samples = {0, 1};
+  micro.places = {0, 1};
+  const PackedBatch batch = make_batch(run.data, micro, run.ids);
+  TinyRun untrained(folder.path());
+  const at::NoGradGuard no_grad;
+  ForwardOptions forward;
+  forward.only_targets = true;
+  const BaseOutput base = base_output(run.model, *run.adapter, batch);
+  EXPECT_TRUE(base.hidden.equal(untrained.model.forward(batch, forward)));
+  EXPECT_TRUE(base.audio_head.equal(untrained.model.audio_head()));
+  EXPECT_FALSE(base.hidden.equal(run.model.forward(batch, forward))) << "the adapter is on again";
+  EXPECT_FALSE(base.audio_head.equal(run.model.audio_head()));
 }
 
 TEST_F(Replay, OfWeightZeroIsOnlyMeasured) {
