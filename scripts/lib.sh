@@ -159,33 +159,38 @@ make_torch_environment() {
   exec 8>&-
 }
 
-# ---- Python for the parity checks --------------------------------------------------------------------
+# ---- Python for checks and the demo's model ------------------------------------------------------------
 
-# setup_parity_python hf|boson: sets PARITY_PYTHON, an environment with tests/parity/requirements-NAME.txt that borrows
-# torch from TORCH_ROOT through a .pth file, so that it isn't fetched twice. Needs setup_torch before.
-setup_parity_python() {
-  local name=requirements-$1.txt venv=$CACHE/parity-$1 requirements stamp quiet=(--quiet) install alone site
-  requirements=$ROOT/tests/parity/$name
-  PARITY_PYTHON=$venv/bin/python3
+# setup_python NAME REQUIREMENTS: sets PYTHON, that of an environment in the cache folder with the packages of the file,
+# which borrows torch from TORCH_ROOT through a .pth file, so that it isn't fetched twice. Needs setup_torch before.
+setup_python() {
+  local venv=$CACHE/$1 requirements=$2 stamp quiet=(--quiet) install alone site
+  PYTHON=$venv/bin/python3
   [[ $(package_of "$TORCH_PYTHON") == "$TORCH_ROOT" ]] ||
-    die "TORCH_ROOT=$TORCH_ROOT is not the torch of a Python; the parity checks need one that is (unset TORCH_ROOT)"
+    die "TORCH_ROOT=$TORCH_ROOT is not the torch of a Python; what runs in Python needs one that is (unset TORCH_ROOT)"
   stamp="$(cksum <"$requirements") $TORCH_ROOT"
   [[ $(cat "$venv/.complete" 2>/dev/null || true) != "$stamp" ]] || return 0
-  exec 8>"$CACHE/.parity.lock"
+  exec 8>"$CACHE/.python.lock"
   flock 8
-  say "installing tests/parity/$name into $venv (once)"
+  say "installing ${requirements#"$ROOT"/} into $venv (once)"
   "$TORCH_PYTHON" -m venv "$venv" || die "$TORCH_PYTHON -m venv $venv failed (reason above)"
-  site=$("$PARITY_PYTHON" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
+  site=$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
   dirname "$TORCH_ROOT" >"$site/torch_of_the_build.pth"
   [[ ! -t 2 ]] || quiet=()
   mapfile -t alone < <(sed -n 's/^# no-deps: //p' "$requirements")
-  install=("$PARITY_PYTHON" -m pip install --disable-pip-version-check --no-cache-dir "${quiet[@]}")
+  install=("$PYTHON" -m pip install --disable-pip-version-check --no-cache-dir "${quiet[@]}")
   if ! "${install[@]}" -r "$requirements" >&2 ||
     { [[ ${#alone[@]} -gt 0 ]] && ! "${install[@]}" --no-deps "${alone[@]}" >&2; }; then
-    die "tests/parity/$name could not be installed from PyPI (reason above; no network?)"
+    die "${requirements#"$ROOT"/} could not be installed from PyPI (reason above; no network?)"
   fi
   echo "$stamp" >"$venv/.complete"
   exec 8>&-
+}
+
+# setup_parity_python hf|boson|tensorboard: sets PARITY_PYTHON, for what tests/parity compares with.
+setup_parity_python() {
+  setup_python "parity-$1" "$ROOT/tests/parity/requirements-$1.txt"
+  PARITY_PYTHON=$PYTHON
 }
 
 # ---- Build -------------------------------------------------------------------------------------------

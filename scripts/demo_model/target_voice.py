@@ -1,0 +1,49 @@
+"""Records the demo's target voice: clips and manifests as someone would have them who wants to fine-tune.
+
+usage: target_voice.py FOLDER [--train N] [--val N] [--seed S]
+"""
+
+import argparse
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from base_model import SYSTEM
+from texts import draw
+from voices import RATE, TARGET, Voice, speak
+
+STORED_RATE = 16000  # what the synthesizer gives; nothing is lost
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--train", type=int, default=64)
+    parser.add_argument("--val", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=7)
+    options = parser.parse_args()
+    rng = random.Random(options.seed)
+    (options.folder / "clips").mkdir(parents=True, exist_ok=True)
+    said = set()
+    for part, count in (("train", options.train), ("val", options.val)):
+        lines = []
+        while len(lines) < count:
+            text = draw(rng, part == "val", 0.75)
+            if text in said:
+                continue
+            said.add(text)
+            signal = soxr.resample(speak(Voice("flite", TARGET), text, rng), RATE, STORED_RATE, quality="VHQ")
+            clip = f"clips/{part}_{len(lines):02}.flac"
+            soundfile.write(options.folder / clip, np.clip(signal, -1, 1), STORED_RATE, subtype="PCM_16")
+            lines.append(json.dumps(dict(
+                messages=[dict(role="system", content=SYSTEM), dict(role="user", content=text),
+                          dict(role="assistant", content=dict(type="audio", audio_url=clip))], speaker=TARGET)))
+        (options.folder / f"{part}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

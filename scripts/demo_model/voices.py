@@ -1,0 +1,61 @@
+"""The speakers of the demo: free speech synthesizers with other pitches, rates, accents and vocal tracts.
+
+A voice is a way to turn a text into a mono signal. `warp` lengthens (above 1) the vocal tract by resampling: pitch and
+formants move together, which makes another speaker of the same engine.
+"""
+
+import random
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+RATE = 24000
+TARGET = "slt"  # the voice that the base never hears
+
+
+@dataclass(frozen=True)
+class Voice:
+    engine: str  # espeak, flite or festival
+    name: str  # the engine's name of it
+    accent: str = "en-us"  # espeak only
+    pitch: int = 50  # espeak only, 0 to 99
+    warp: float = 1.0
+    rate: float = 1.0  # words per second, against the engine's own
+
+
+def _espeak(voice, text, rate, path):
+    subprocess.run(["espeak-ng", "-v", f"{voice.accent}+{voice.name}", "-p", str(voice.pitch), "-s",
+                    str(round(150 * rate)), "-w", path, text], check=True, stderr=subprocess.DEVNULL)
+
+
+def _flite(voice, text, rate, path):
+    subprocess.run(["flite", "-voice", voice.name, "--setf", f"duration_stretch={1 / rate:.3f}", "-t", text, "-o",
+                    path], check=True, stderr=subprocess.DEVNULL)
+
+
+def _festival(voice, text, rate, path):
+    script = (f"(begin (voice_{voice.name}) (Parameter.set 'Duration_Stretch {1 / rate:.3f})"
+              f" (utt.save.wave (utt.synth (Utterance Text \"{text}\")) \"{path}\" 'riff))")
+    subprocess.run(["festival", "--batch", script], check=True, stderr=subprocess.DEVNULL)
+
+
+ENGINES = {"espeak": _espeak, "flite": _flite, "festival": _festival}
+
+
+def speak(voice: Voice, text: str, rng: random.Random) -> np.ndarray:
+    """24 kHz float32 without silence at the ends, at an RMS of 0.08; each take at a pace of its own."""
+    rate = voice.rate * rng.uniform(0.92, 1.08)
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "take.wav")
+        ENGINES[voice.engine](voice, text, rate / voice.warp if voice.engine != "espeak" else rate, path)
+        signal, source_rate = soundfile.read(path, dtype="float32")
+    signal = soxr.resample(signal, source_rate, RATE * voice.warp, quality="HQ")
+    loud = np.flatnonzero(np.abs(signal) > 0.01 * np.abs(signal).max())
+    signal = signal[max(0, loud[0] - 960): loud[-1] + 1440]
+    signal = signal * (0.08 / max(1e-4, np.sqrt((signal ** 2).mean())))
+    return np.clip(signal, -0.95, 0.95).astype(np.float32)
