@@ -207,7 +207,10 @@ TEST_F(Inspect, DecodeGivesTheReferencesWave) {
   const fs::path reference = golden("hf/synthetic/codec_digits_24k_none.safetensors");
   const SafetensorsFile file = inspect("decode", codec + Arguments{"--codes", reference});
   // The random decoder amplifies: float64 itself differs by 1.2e-4 of the largest value (as in tests/codec).
-  EXPECT_LE(relative_difference(load(file, "wave.0"), load(SafetensorsFile(reference), "decoded")), 2.5e-4);
+  const at::Tensor wanted =
+      load(SafetensorsFile(reference), "decoded");  // the repository keeps the beginning
+  const at::Tensor wave = load(file, "wave.0").narrow(0, 0, wanted.size(0));
+  EXPECT_LE(relative_difference(wave, wanted), 2.5e-4);
 }
 
 // A line of a user's turn alone supervises nothing.

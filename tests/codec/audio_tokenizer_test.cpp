@@ -87,8 +87,13 @@ TEST_P(EncodeClip, AgreesWithTheReferenceFromTheGoldenWaveOn) {
 }
 
 TEST_P(DecodeClip, DecodesTheGoldenCodesToTheGoldenWave) {
-  const std::vector<float> decoded = golden_codec().decode(test::golden_codes(*file_));
-  const double difference = test::relative_difference(decoded, file_->floats("decoded"));
+  const Codes codes = test::golden_codes(*file_);
+  std::vector<float> decoded = golden_codec().decode(codes);
+  EXPECT_EQ(decoded.size(), 960u * static_cast<std::size_t>(codes.num_frames));
+  const std::vector<float> golden = file_->floats("decoded");
+  ASSERT_LE(golden.size(), decoded.size());
+  decoded.resize(golden.size());  // of one the repository keeps the beginning
+  const double difference = test::relative_difference(decoded, golden);
   RecordProperty("decoded", std::to_string(difference * 1e9) + "e-9");
   // Measured: equal. The reference itself is 1.2e-4 away from double precision, since the random decoder
   // amplifies rounding; another order of the sums can cost as much again.

@@ -60,8 +60,9 @@ for clip in ["digits_16k_stereo", "digits_24k", "sweep_24k", "word_44k"]:
     WITHOUT[f"boson/codec/synthetic/{clip}.safetensors"] = ["wav24k", "wav16k"]
     FIRST[f"boson/codec/synthetic/{clip}.safetensors"] = {"decoded": 2880}
 FIRST["boson/codec/synthetic/sweep_24k.safetensors"] = {}
-# A clip that is read without resampling is its own wave; decoding is compared on the other three.
-WITHOUT["hf/synthetic/codec_digits_24k_none.safetensors"] = ["wav24k"]
+# A clip that is read without resampling is its own wave; at 16 kHz and decoded whole the other three are compared.
+WITHOUT["hf/synthetic/codec_digits_24k_none.safetensors"] = ["wav24k", "wav16k"]
+FIRST["hf/synthetic/codec_digits_24k_none.safetensors"] = {"decoded": 11520}
 WITHOUT["hf/synthetic/codec_digits_16k_stereo_none.safetensors"] = ["decoded"]
 # Every N-th row of what other tensors and the gradients say as well, NAME_rows_every_Nth.
 ROWS = {"e2e/expected.safetensors": {"/hidden": 4, "text_logits_every_8th": 16, "audio_logits_every_8th": 8}}
