@@ -182,10 +182,7 @@ Adapter::Adapter(HiggsModel& model, const LoraOptions& options) : model_(model) 
     kinds.insert(kind_of(linear->path()));
   }
   if (slots_.empty() && options.modules_to_save.empty()) {
-    throw UserError(
-        "the rank pattern gives no linear map an adapter, and --modules_to_save names no module to be "
-        "trained "
-        "whole");
+    throw UserError("--rank_pattern leaves no linear map, --modules_to_save names no module: nothing learns");
   }
   take_whole(options.modules_to_save);
   if (slots_.empty()) {

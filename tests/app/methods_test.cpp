@@ -82,7 +82,7 @@ TEST_F(Methods, GroupsHaveRatesAndRanks) {
   EXPECT_GT(b.at(".audio_mlp."), 0.0f);
   EXPECT_EQ(b.count(".mlp."), 0u);
   refused({"--rank_pattern", "mlp=1.5"}, "--rank_pattern 'mlp=1.5': a rank is a whole number from 0 to 4096");
-  refused({"--rank_pattern", "mlp=0,audio_mlp=0,self_attn=0"}, "gives no linear map an adapter");
+  refused({"--rank_pattern", "mlp=0,audio_mlp=0,self_attn=0"}, "leaves no linear map");
 }
 
 // Each by itself where it was read again: the same losses by `evaluate`, peft's names, a merged checkpoint.

@@ -73,8 +73,7 @@ TEST(NewAdapter, GroupsHaveRanksOfTheirOwn) {
   EXPECT_EQ(model().linears()[0]->scaling(), 3.0);
   options.ranks = {{"mlp", 0.0}, {"audio_mlp", 0.0}, {"self_attn", 0.0}};
   EXPECT_EQ(user_error([&] { Adapter(model(), options); }),
-            "the rank pattern gives no linear map an adapter, and --modules_to_save names no module to be "
-            "trained whole");
+            "--rank_pattern leaves no linear map, --modules_to_save names no module: nothing learns");
 }
 
 TEST(NewAdapter, SeedDecidesTheValues) {
