@@ -8,6 +8,7 @@ from codec import ENTRIES, QUANTIZERS
 
 BOS, EOS, SIZE = ENTRIES, ENTRIES + 1, ENTRIES + 2
 SYSTEM = "Generate audio following instruction."
+SCENE = "Audio is recorded from a quiet room."  # what `generate --text` says where nothing else is asked for
 
 
 def make_config(tokenizer, hidden=256, layers=4, intermediate=512, heads=8, key_value_heads=2):
@@ -21,9 +22,10 @@ def make_config(tokenizer, hidden=256, layers=4, intermediate=512, heads=8, key_
         eos_token_id=token("<|eot_id|>"), pad_token_id=token("<|end_of_text|>"))
 
 
-def prompt(tokenizer, text):
+def prompt(tokenizer, text, scene=""):
+    scene = f"\n\n<|scene_desc_start|>\n{scene}\n<|scene_desc_end|>" if scene else ""
     return tokenizer.encode(
-        f"<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n{SYSTEM}<|eot_id|><|start_header_id|>user"
+        f"<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n{SYSTEM}{scene}<|eot_id|><|start_header_id|>user"
         f"<|end_header_id|>\n\n{text}<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n<|audio_out_bos|>",
         add_special_tokens=False).ids
 

@@ -9,6 +9,7 @@ import sys
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
+from base_model import SCENE, SYSTEM
 from texts import draw
 
 SIZE = 512
@@ -35,7 +36,7 @@ def make() -> Tokenizer:
          pre_tokenizers.ByteLevel(add_prefix_space=False, trim_offsets=True, use_regex=False)])
     tokenizer.decoder = decoders.ByteLevel()
     rng = random.Random(0)
-    texts = ["system\n\nGenerate audio following instruction.", "user\n\n", "assistant\n\n"] * 200
+    texts = [f"system\n\n{SYSTEM}", f"\n\n\n{SCENE}\n", "user\n\n", "assistant\n\n"] * 200
     texts += [draw(rng, False) for _ in range(6000)]
     tokenizer.train_from_iterator(texts, trainers.BpeTrainer(
         vocab_size=SIZE - len(SPECIAL), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=[],

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from transformers import HiggsAudioV2TokenizerModel
 
 import codec  # its activation replaces the slower one of transformers
-from base_model import BOS, collate, delay, forward, new, prompt
+from base_model import BOS, SCENE, collate, delay, forward, new, prompt
 from clips import Corpus, frames_of
 
 CODEBOOK_WEIGHTS = torch.tensor([2.5, 1.2, 0.9, 0.7, 0.5, 0.4, 0.3, 0.3])
@@ -41,14 +41,16 @@ def encode(corpus, folder, path):
 
 
 class Samples:
-    """Clips by the length of their prompts, so that a batch needs no padding of prompts."""
+    """Clips by the length of their prompts, so that a batch needs no padding of prompts. Two batches in five have a scene
+    in their system turns."""
 
     def __init__(self, corpus, codes, tokenizer, part):
         self.groups = defaultdict(list)
         for i in corpus.part(part):
-            ids = prompt(tokenizer, corpus.meta[i]["text"])
+            text = corpus.meta[i]["text"]
+            ids, in_scene = prompt(tokenizer, text), prompt(tokenizer, text, SCENE)
             rows = delay(codes[i].long())
-            self.groups[len(ids)].append((ids, rows, self._turns(corpus.words(i), len(rows))))
+            self.groups[len(ids)].append((ids, in_scene, rows, self._turns(corpus.words(i), len(rows))))
         self.lengths = sorted(self.groups)
         self.sizes = [len(self.groups[length]) for length in self.lengths]
 
@@ -65,16 +67,18 @@ class Samples:
     def batch(self, count, rng):
         group = self.groups[rng.choices(self.lengths, self.sizes)[0]]
         picked = [rng.choice(group) for _ in range(count)]
-        ids, rows, labels = collate([p[0] for p in picked], [p[1] for p in picked])
+        with_scene = rng.random() < 0.4
+        ids, rows, labels = collate([p[with_scene] for p in picked], [p[2] for p in picked])
         weights = torch.ones(rows.shape)
-        for b, (_, _, turns) in enumerate(picked):
+        for b, (_, _, _, turns) in enumerate(picked):
             weights[b, : len(turns)] = turns
         return ids, rows, labels, weights
 
     def all(self):
         for group in self.groups.values():
             for start in range(0, len(group), 32):
-                yield collate([p[0] for p in group[start: start + 32]], [p[1] for p in group[start: start + 32]])
+                part = group[start: start + 32]
+                yield collate([p[0] for p in part], [p[2] for p in part])
 
 
 def disturb(rows):

@@ -20,8 +20,6 @@ from transformers.utils import logging
 logging.disable_progress_bar()
 warnings.filterwarnings("ignore", category=FutureWarning)
 
-STREAM_BOS, STREAM_EOS = 1024, 1025
-
 
 class Table:
     """Prints a line for each check, and remembers whether one failed."""
@@ -77,7 +75,7 @@ def load_base(folder, dtype=torch.float32):
     return model.eval()
 
 
-def delayed(codes, bos=STREAM_BOS, eos=STREAM_EOS):
+def delayed(codes, bos, eos):
     """Codes [8, T] -> frames [T + 9, 8]: codebook k starts k frames late, between its BOS and its EOS."""
     num_codebooks, length = codes.shape
     frames = torch.full((length + num_codebooks + 1, num_codebooks), eos)
@@ -98,7 +96,7 @@ def forward(model, input_ids, clips, placeholders, config):
         if token not in placeholders:
             expanded.append(token)
             continue
-        frames.append(delayed(clips[clip].long()))
+        frames.append(delayed(clips[clip].long(), config.audio_stream_bos_id, config.audio_stream_eos_id))
         tail = config.num_codebooks - 1
         expanded += [config.audio_token_id] * (len(frames[-1]) - tail) + [config.audio_delay_token_id] * tail
         clip += 1

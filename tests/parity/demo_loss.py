@@ -1,24 +1,19 @@
 #!/usr/bin/env python3
-"""Held-out audio loss of demo/ by transformers and peft, in the two ways it is quoted.
+"""Held-out audio loss of demo/ by transformers and peft, and by `higgs_train evaluate`.
 
     demo_loss.py --demo demo [--adapter DIR] [--binary build/higgs_train]
 
-Everything from the recordings on is Python's: tokens, the audio tokenizer, forward, loss.
-  one EOS    each codebook's codes and one EOS are supervised; mean over the codebooks of sum / count over the whole
-             set. This is what higgs_train trains on and evaluates; with --binary it must agree with
-             `higgs_train evaluate` to 1e-4.
-  every EOS  the EOS that fill each codebook up to the clip's last frame are supervised too (they are easy: the mean is
-             lower), and groups of samples with equally long prompts are averaged by their frames. The figures for
-             Python's peft in demo/README.md are of this kind: 2.763 for the base.
+Everything from the recordings on is Python's: tokens, the audio tokenizer, forward, loss. Each codebook's codes and one
+EOS are supervised; mean over the codebooks of sum / count over the whole set. With --binary, higgs_train must agree to
+1e-4.
 Exit code: 0 good, 1 a check failed, 2 something can't be used.
 """
 
 import argparse
 import json
 import os
-from collections import defaultdict
 
-from common import STREAM_BOS, STREAM_EOS, Table, delayed, forward, higgs_train, load_base, placeholder_ids
+from common import Table, delayed, forward, higgs_train, load_base, placeholder_ids
 
 import peft
 import soundfile
@@ -26,8 +21,6 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer
 from transformers import HiggsAudioV2TokenizerModel
-
-QUOTED_FOR_BASE = 2.763  # demo/README.md, "every EOS"
 
 
 def load_samples(demo):
@@ -51,41 +44,28 @@ def load_samples(demo):
     return samples
 
 
-def labels_of(frames, every_eos):
-    """Frames [L, 8] -> labels: codes and EOS, -100 elsewhere."""
-    labels = frames.masked_fill(frames == STREAM_BOS, -100)
-    if not every_eos:
-        for k in range(labels.shape[1]):
-            first = (labels[:, k] == STREAM_EOS).nonzero()[0].item()
-            labels[first + 1 :, k] = -100
+def labels_of(frames, config):
+    """Frames [L, 8] -> labels: codes and one EOS each, -100 elsewhere."""
+    labels = frames.masked_fill(frames == config.audio_stream_bos_id, -100)
+    for k in range(labels.shape[1]):
+        first = (labels[:, k] == config.audio_stream_eos_id).nonzero()[0].item()
+        labels[first + 1 :, k] = -100
     return labels
 
 
-def codebook_sums(logits, labels):
-    """Sum of cross-entropies and number of labels, per codebook."""
-    losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="none")
-    return losses.view(labels.shape).double().sum(0), (labels != -100).sum(0).double()
-
-
-def measure(model, samples, placeholders, placeholder):
-    """(loss with one EOS, loss with every EOS)."""
+def measure(model, samples, placeholders):
     config = model.config
-    sums, counts = torch.zeros(8).double(), torch.zeros(8).double()
-    groups = defaultdict(lambda: [torch.zeros(8).double(), torch.zeros(8).double(), 0])
+    sums, counts = torch.zeros(config.num_codebooks).double(), torch.zeros(config.num_codebooks).double()
     for prompt, codes in samples:
-        frames = delayed(codes)
+        frames = delayed(codes, config.audio_stream_bos_id, config.audio_stream_eos_id)
         with torch.no_grad():
-            hidden = forward(model, torch.tensor(prompt + [placeholder]), [codes], placeholders, config)
+            hidden = forward(model, torch.tensor(prompt + [config.audio_token_id]), [codes], placeholders, config)
             # Frame t is predicted one position before it stands.
             logits = model.audio_lm_head(hidden[len(prompt) - 1 : -1]).view(len(frames), config.num_codebooks, -1)
-        ce, count = codebook_sums(logits, labels_of(frames, every_eos=False))
-        sums, counts = sums + ce, counts + count
-        ce, count = codebook_sums(logits, labels_of(frames, every_eos=True))
-        group = groups[len(prompt)]
-        group[0], group[1], group[2] = group[0] + ce, group[1] + count, group[2] + len(frames)
-    total = sum(group[2] for group in groups.values())
-    grouped = sum(ce / count * length for ce, count, length in groups.values()) / total
-    return (sums / counts).mean().item(), grouped.mean().item()
+        labels = labels_of(frames, config)
+        losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="none")
+        sums, counts = sums + losses.view(labels.shape).double().sum(0), counts + (labels != -100).sum(0).double()
+    return (sums / counts).mean().item()
 
 
 def main():
@@ -102,18 +82,15 @@ def main():
         model = load_base(base_folder)
         if adapter:
             model = peft.PeftModel.from_pretrained(model, adapter).eval().get_base_model()
-        one_eos, every_eos = measure(model, samples, placeholders, model.config.audio_token_id)
-        name = adapter or "base"
-        print(f"{name}: one EOS {one_eos:.4f}, every EOS {every_eos:.4f}")
+        theirs = measure(model, samples, placeholders)
+        print(f"{adapter or 'base'}: {theirs:.4f}")
         if arguments.binary:
             words = ["--base_ckpt", base_folder, "--audio_tokenizer", os.path.join(arguments.demo, "codec")]
             words += ["--manifest", os.path.join(arguments.demo, "voice", "val.jsonl")]
             words += ["--adapter", adapter, "--base", "off"] if adapter else []
             words += ["--speak", "0", "--json", "-"]
             ours = json.loads(higgs_train(arguments.binary, "evaluate", *words))
-            table.close("higgs_train evaluate, one EOS", ours["loss_audio"], one_eos, 1e-4)
-        if not adapter:
-            table.close("demo/README.md's figure, every EOS", every_eos, QUOTED_FOR_BASE, 1e-3)
+            table.close("higgs_train evaluate", ours["loss_audio"], theirs, 1e-4)
     table.end()
 
 

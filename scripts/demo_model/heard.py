@@ -1,6 +1,6 @@
 """What is heard in recordings of known texts, as one line of JSON.
 
-usage: measure.py MANIFEST.jsonl [AUDIO_PATTERN] [--target MANIFEST.jsonl]
+usage: heard.py MANIFEST.jsonl [AUDIO_PATTERN] [--target MANIFEST.jsonl]
 
 AUDIO_PATTERN names the files of the manifest's lines in order ('out/prompt_*.wav'); without it they are the clips of the
 assistant's messages. --target gives the voice whose likeness is told: cosine of Resemblyzer's speaker vectors, the mean
