@@ -19,17 +19,17 @@ def _recognizer(words: tuple):
         with open(grammar, "w", encoding="utf-8") as file:
             file.write(f"#JSGF V1.0; grammar g; public <g> = ({' | '.join(words)})+;")
         return Decoder(Config(hmm=os.path.join(models, "en-us"), dict=os.path.join(models, "cmudict-en-us.dict"),
-                              jsgf=grammar, loglevel="FATAL", wip=1e-6, silprob=0.1, beam=1e-80, wbeam=1e-80,
-                              pbeam=1e-80))
+                              jsgf=grammar, loglevel="FATAL", wip=1e-3, silprob=0.1, beam=1e-60, wbeam=1e-40,
+                              pbeam=1e-60))
 
 
 def recognize(signal: np.ndarray, rate: int, words=tuple(DIGITS)) -> list:
     """The words that pocketsphinx hears, out of `words`. A little noise under it: its models know no digital silence."""
     decoder = _recognizer(tuple(words))
     signal = soxr.resample(signal.astype(np.float32), rate, 16000)
-    signal = np.concatenate([np.zeros(3200), signal, np.zeros(3200)])
+    signal = np.concatenate([np.zeros(4800), signal, np.zeros(4800)])
     signal = signal / max(np.abs(signal).max(), 1e-5) * 0.5
-    signal = signal + np.random.RandomState(0).randn(len(signal)) * 3e-3
+    signal = signal + np.random.RandomState(0).randn(len(signal)) * 1e-3
     decoder.start_utt()
     decoder.process_raw((signal * 32767).astype(np.int16).tobytes(), full_utt=True)
     decoder.end_utt()

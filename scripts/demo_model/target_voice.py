@@ -8,15 +8,11 @@ import json
 import random
 from pathlib import Path
 
-import numpy as np
 import soundfile
-import soxr
 
 from base_model import SYSTEM
 from texts import draw
 from voices import RATE, TARGET, Voice, speak
-
-STORED_RATE = 16000  # what the synthesizer gives; nothing is lost
 
 
 def main():
@@ -36,9 +32,9 @@ def main():
             if text in said:
                 continue
             said.add(text)
-            signal = soxr.resample(speak(Voice("flite", TARGET), text, rng), RATE, STORED_RATE, quality="VHQ")
+            signal = speak(Voice("flite", TARGET), text, rng)
             clip = f"clips/{part}_{len(lines):02}.flac"
-            soundfile.write(options.folder / clip, np.clip(signal, -1, 1), STORED_RATE, subtype="PCM_16")
+            soundfile.write(options.folder / clip, signal, RATE, subtype="PCM_16")
             lines.append(json.dumps(dict(
                 messages=[dict(role="system", content=SYSTEM), dict(role="user", content=text),
                           dict(role="assistant", content=dict(type="audio", audio_url=clip))], speaker=TARGET)))

@@ -4,7 +4,9 @@ usage: train_codec.py CORPUS.npz OUT_FOLDER [--semantic N] [--plain N] [--joint 
 
 Four stages, steps each: the semantic model learns to tell phones apart and is frozen; encoder and decoder learn without
 quantizers; with them (from k-means on), semantic features being one of the things to restore; the decoder alone, codes
-being final. OUT_FOLDER.pt holds what a next run can continue with.
+being final. What is restored should be close in its spectra, its wave and in what the semantic model hears in it. Half of
+what is heard in training has its vocal tract and pitch changed by up to a sixth, for the sake of voices to come.
+OUT_FOLDER.STAGE.pt hold the weights after each stage and, of the last 200 steps on, what a stopped run goes on with.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import soxr
 import torch
 import torch.nn.functional as F
 import torchaudio
@@ -55,15 +58,30 @@ def rate_at(step, steps, highest, warmup=50):
 
 
 class Training:
-    def __init__(self, corpus, seed):
+    def __init__(self, corpus, seed, out):
         torch.manual_seed(seed)
-        self.rng, self.corpus = random.Random(seed), corpus
+        self.seed, self.out, self.rng, self.corpus = seed, out, random.Random(seed), corpus
         self.clips, self.tests = corpus.part("train"), corpus.part("test")
         self.codec, self.loss = Codec(), SpectralLoss()
         self.began = time.time()
 
+    def _seed(self, stage, step):
+        """A step's random numbers depend on nothing but its place, so that a stopped run goes on as if it had not been."""
+        self.rng = random.Random(f"{self.seed} {stage} {step}")
+        torch.manual_seed(self.rng.getrandbits(60))
+
+    def _warped(self, count, samples):
+        """Windows of `samples` as another speaker would say them, the (clip, first sample) of each, and how many samples of
+        the clip one of theirs stands for."""
+        factor = self.rng.uniform(1 / 1.18, 1.18)
+        signal, places = self.corpus.windows(self.clips, count, round(samples * factor), HOP, self.rng)
+        warped = np.stack([soxr.resample(row[0], factor * RATE, RATE, quality="HQ") for row in signal.numpy()])
+        warped = np.pad(warped, ((0, 0), (0, max(0, samples - warped.shape[1]))))[:, :samples]
+        return torch.from_numpy(warped)[:, None], places, factor
+
     def batch(self):
-        signal, _ = self.corpus.windows(self.clips, BATCH, SAMPLES, HOP, self.rng)
+        signal, _ = self.corpus.windows(self.clips, BATCH // 2, SAMPLES, HOP, self.rng)
+        signal = torch.cat([signal, self._warped(BATCH // 2, SAMPLES)[0]])
         return signal * torch.empty(BATCH, 1, 1).uniform_(0.6, 1.4)
 
     def say(self, text):
@@ -71,76 +89,99 @@ class Training:
 
     # ---- The semantic model -----------------------------------------------------------------------------------
 
-    def _phones(self, clips, count, samples):
-        signal, places = self.corpus.windows(clips, count, samples, HOP, self.rng)
-        seconds = (np.arange(samples // (HOP // 2)) * 320 + 40) / 16000
-        labels = np.stack([self.corpus.phone_at(i, seconds + start / RATE, PHONES) for i, start in places])
-        return signal, torch.from_numpy(labels)
+    def _heard(self, signal):
+        """Mean over the hidden states, which is what the tokenizer uses: (B, 50 a second, semantic)."""
+        wave = torchaudio.functional.resample(signal, RATE, 16000)[:, 0]
+        states = self.codec.tokenizer.semantic_model(F.pad(wave, (160, 160)), output_hidden_states=True).hidden_states
+        return torch.stack(states).mean(0)
+
+    def _phones(self, places, samples, factor=1.0):
+        """Index of the phone at each of the semantic model's positions."""
+        seconds = (np.arange(samples // (HOP // 2)) * 320 + 40) / 16000 * factor
+        return torch.from_numpy(
+            np.stack([self.corpus.phone_at(i, seconds + start / RATE, PHONES) for i, start in places]))
 
     def semantic(self, steps):
-        """The mean over the hidden states, which is what the tokenizer uses, tells the phone of each 20 ms."""
+        """What is heard tells the phone of each 20 ms."""
         model = self.codec.tokenizer.semantic_model
         probe = nn.Linear(model.config.hidden_size, len(PHONES))
         parameters = [*model.parameters(), *probe.parameters()]
         optimizer = torch.optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01)
-
-        def logits(signal):
-            wave = torchaudio.functional.resample(signal, RATE, 16000)[:, 0]
-            states = model(F.pad(wave, (160, 160)), output_hidden_states=True).hidden_states
-            return probe(torch.stack(states).mean(0))
-
+        samples = 36 * HOP
         for step in range(steps):
+            self._seed("semantic", step)
             optimizer.param_groups[0]["lr"] = rate_at(step, steps, 2e-3)
-            signal, labels = self._phones(self.clips, 16, 36 * HOP)
-            signal = signal * torch.empty(16, 1, 1).uniform_(0.3, 2.0) + 0.002 * torch.randn_like(signal)
-            out = logits(signal)
+            signal, places = self.corpus.windows(self.clips, 8, samples, HOP, self.rng)
+            warped, warped_places, factor = self._warped(8, samples)
+            labels = torch.cat([self._phones(places, samples), self._phones(warped_places, samples, factor)])
+            signal = torch.cat([signal, warped]) * torch.empty(16, 1, 1).uniform_(0.3, 2.0)
+            out = probe(self._heard(signal + 0.002 * torch.randn_like(signal)))
             loss = F.cross_entropy(out.flatten(0, 1), labels[:, : out.shape[1]].flatten(), label_smoothing=0.05)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            if (step + 1) % 100 == 0:
-                with torch.no_grad():
-                    signal, labels = self._phones(self.tests, 64, 36 * HOP)
-                    out = logits(signal)
-                    right = (out.argmax(-1) == labels[:, : out.shape[1]]).float().mean()
-                self.say(f"semantic step {step + 1}: loss {loss:.3f}, phones of held-out clips right {right:.1%}")
-        for parameter in model.parameters():
-            parameter.requires_grad_(False)
+            if (step + 1) % 250 == 0:
+                right = []
+                for part in ("test", "target"):
+                    signal, places = self.corpus.windows(self.corpus.part(part), 64, samples, HOP, self.rng)
+                    with torch.no_grad():
+                        out = probe(self._heard(signal))
+                    right.append((out.argmax(-1) == self._phones(places, samples)[:, : out.shape[1]]).float().mean())
+                self.say(f"semantic step {step + 1}: loss {loss:.3f}, phones right {right[0]:.1%} of held-out clips, "
+                         f"{right[1]:.1%} of the target's")
 
     # ---- Encoder, quantizers, decoder -------------------------------------------------------------------------
 
-    def _scale(self):
-        """Variance of the semantic features, which their loss is measured in."""
-        features = self.codec.semantic(torch.cat([self.batch() for _ in range(8)]))
-        return features.var().item()
+    def _begin(self, stage):
+        """Freezes the semantic model; variance of its features, which distances between them are measured in."""
+        for parameter in self.codec.tokenizer.semantic_model.parameters():
+            parameter.requires_grad_(False)
+        self._seed(stage, "scale")
+        signal = torch.cat([self.batch() for _ in range(8)])
+        with torch.no_grad():
+            self.scale, self.heard_scale = self.codec.semantic(signal).var().item(), self._heard(signal).var().item()
+        return [p for p in self.codec.parameters() if p.requires_grad]
 
     def _restore(self, signal, quantized, features=None):
         made = self.codec.decode(quantized)
         spectral, wave = self.loss(made, signal), (made - signal).abs().mean()
-        loss = spectral + 15.0 * wave
+        with torch.no_grad():
+            heard = self._heard(signal)
+        loss = spectral + 15.0 * wave + 2.0 * (self._heard(made) - heard).pow(2).mean() / self.heard_scale
         if features is not None:
             loss = loss + 0.5 * (self.codec.decode_semantic(quantized) - features).pow(2).mean() / self.scale
         return loss, spectral
 
-    def _run(self, name, steps, parameters, highest, one):
+    def _run(self, stage, steps, parameters, highest, one, prepare=lambda: None):
         optimizer = torch.optim.AdamW(parameters, lr=highest, betas=(0.9, 0.98), weight_decay=1e-4)
-        total = 0.0
-        for step in range(steps):
+        unfinished, first = Path(f"{self.out}.{stage}.unfinished.pt"), 0
+        if unfinished.exists():
+            saved = torch.load(unfinished)
+            self.codec.load_state_dict(saved["codec"])
+            optimizer.load_state_dict(saved["optimizer"])
+            first = saved["step"]
+            self.say(f"{stage}: on from step {first}")
+        else:
+            prepare()
+        total = torch.zeros(2)
+        for step in range(first, steps):
+            self._seed(stage, step)
             optimizer.param_groups[0]["lr"] = rate_at(step, steps, highest)
             loss, spectral = one()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 3.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            total += spectral.item()
-            if (step + 1) % 100 == 0:
-                self.say(f"{name} step {step + 1}: spectral loss {total / 100:.4f}")
-                total = 0.0
+            total += torch.tensor([loss.item(), spectral.item()])
+            if (step + 1) % 200 == 0:
+                self.say(f"{stage} step {step + 1}: loss {total[0] / 200:.4f}, of the spectra {total[1] / 200:.4f}")
+                total.zero_()
+                torch.save(dict(codec=self.codec.state_dict(), optimizer=optimizer.state_dict(), step=step + 1), unfinished)
+        unfinished.unlink(missing_ok=True)
 
     def plain(self, steps):
-        self.scale = self._scale()
-        parameters = [p for p in self.codec.parameters() if p.requires_grad]
+        parameters = self._begin("plain")
 
         def one():
             signal = self.batch()
@@ -150,12 +191,13 @@ class Training:
             loss, spectral = self._restore(signal, noisy, features)
             return loss + 1e-3 * latent.pow(2).mean(), spectral
 
-        self._run("without quantizers", steps, parameters, 2e-3, one)
+        self._run("plain", steps, parameters, 2e-3, one)
 
     def joint(self, steps):
-        self.scale = self._scale()
-        parameters = [p for p in self.codec.parameters() if p.requires_grad]
-        with torch.no_grad():
+        parameters = self._begin("joint")
+
+        @torch.no_grad()
+        def prepare():
             rows = []
             for _ in range(120):
                 signal = self.batch()
@@ -172,9 +214,10 @@ class Training:
             loss, spectral = self._restore(signal, quantized.view_as(latent), features)
             return loss + 0.3 * commitment / latent.detach().var(), spectral
 
-        self._run("with quantizers", steps, parameters, 1.5e-3, one)
+        self._run("joint", steps, parameters, 1.5e-3, one, prepare)
 
     def decoder(self, steps):
+        self._begin("decoder")
         parameters = [*self.codec.tokenizer.acoustic_decoder.parameters(), *self.codec.tokenizer.fc2.parameters()]
 
         def one():
@@ -191,18 +234,16 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("corpus")
     parser.add_argument("out")
-    for stage, steps in (("semantic", 1500), ("plain", 800), ("joint", 3000), ("decoder", 1500)):
+    for stage, steps in (("semantic", 1500), ("plain", 400), ("joint", 3600), ("decoder", 1500)):
         parser.add_argument(f"--{stage}", type=int, default=steps)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     torch.set_flush_denormal(True)
-    training = Training(Corpus(options.corpus), options.seed)
+    training = Training(Corpus(options.corpus), options.seed, options.out)
     for stage in ("semantic", "plain", "joint", "decoder"):
         done = Path(f"{options.out}.{stage}.pt")
         if done.exists():
             training.codec.load_state_dict(torch.load(done))
-            for parameter in training.codec.tokenizer.semantic_model.parameters():
-                parameter.requires_grad_(False)
             continue
         getattr(training, stage)(getattr(options, stage))
         torch.save(training.codec.state_dict(), done)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
+import ttspico
 
 RATE = 24000
 TARGET = "slt"  # the voice that the base never hears
@@ -20,7 +21,7 @@ TARGET = "slt"  # the voice that the base never hears
 
 @dataclass(frozen=True)
 class Voice:
-    engine: str  # espeak, flite or festival
+    engine: str  # espeak, flite, festival or pico
     name: str  # the engine's name of it
     accent: str = "en-us"  # espeak only
     pitch: int = 50  # espeak only, 0 to 99
@@ -44,7 +45,13 @@ def _festival(voice, text, rate, path):
     subprocess.run(["festival", "--batch", script], check=True, stderr=subprocess.DEVNULL)
 
 
-ENGINES = {"espeak": _espeak, "flite": _flite, "festival": _festival}
+def _pico(voice, text, rate, path):
+    engine = ttspico.TtsEngine(voice.name)
+    engine.rate = round(100 * rate)
+    soundfile.write(path, np.frombuffer(engine.speak(text), np.int16), 16000)
+
+
+ENGINES = {"espeak": _espeak, "flite": _flite, "festival": _festival, "pico": _pico}
 
 
 def speak(voice: Voice, text: str, rng: random.Random) -> np.ndarray:
