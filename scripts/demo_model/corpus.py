@@ -46,7 +46,7 @@ def _take(job):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("out")
-    parser.add_argument("--clips", type=int, default=7000)
+    parser.add_argument("--clips", type=int, default=6500)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     rng = random.Random(options.seed)
