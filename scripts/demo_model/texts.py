@@ -47,6 +47,17 @@ def draw(rng: random.Random, held_out: bool, digits_share: float = 0.65) -> str:
             return text
 
 
+def written(text: str, rng: random.Random) -> str:
+    """As people type it: in two texts of five with marks between words, a capital at the start or a mark at the end."""
+    if rng.random() < 0.6:
+        return text
+    words = text.split()
+    words[:-1] = [word + rng.choice(",;.") * (rng.random() < 0.15) for word in words[:-1]]
+    if rng.random() < 0.5:
+        words[0] = words[0].capitalize()
+    return " ".join(words) + rng.choice(["", ".", ".", "!", ";"])
+
+
 def vocabulary() -> list:
     words = set(DIGITS)
     for text in _SENTENCES:

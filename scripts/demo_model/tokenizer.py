@@ -10,7 +10,7 @@ import sys
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from base_model import SCENE, SYSTEM
-from texts import draw
+from texts import draw, written
 
 SIZE = 512
 SPECIAL = (["<|begin_of_text|>", "<|end_of_text|>", "<|reserved_special_token_0|>", "<|reserved_special_token_1|>",
@@ -37,7 +37,7 @@ def make() -> Tokenizer:
     tokenizer.decoder = decoders.ByteLevel()
     rng = random.Random(0)
     texts = [f"system\n\n{SYSTEM}", f"\n\n\n{SCENE}\n", "user\n\n", "assistant\n\n"] * 200
-    texts += [draw(rng, False) for _ in range(6000)]
+    texts += [written(draw(rng, False), rng) for _ in range(6000)]
     tokenizer.train_from_iterator(texts, trainers.BpeTrainer(
         vocab_size=SIZE - len(SPECIAL), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=[],
         min_frequency=1))

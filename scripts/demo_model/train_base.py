@@ -21,6 +21,7 @@ from transformers import HiggsAudioV2TokenizerModel
 import codec  # its activation replaces the slower one of transformers
 from base_model import BOS, SCENE, collate, delay, forward, new, prompt
 from clips import Corpus, frames_of
+from texts import written
 
 CODEBOOK_WEIGHTS = torch.tensor([2.5, 1.2, 0.9, 0.7, 0.5, 0.4, 0.3, 0.3])
 TURN = 4.0  # weight of the frames where one word ends and the next begins, in the first three codebooks
@@ -47,7 +48,7 @@ class Samples:
     def __init__(self, corpus, codes, tokenizer, part):
         self.groups = defaultdict(list)
         for i in corpus.part(part):
-            text = corpus.meta[i]["text"]
+            text = corpus.meta[i]["text"] if part != "train" else written(corpus.meta[i]["text"], random.Random(i))
             ids, in_scene = prompt(tokenizer, text), prompt(tokenizer, text, SCENE)
             rows = delay(codes[i].long())
             self.groups[len(ids)].append((ids, in_scene, rows, self._turns(corpus.words(i), len(rows))))

@@ -101,7 +101,10 @@ TEST_F(Generate, CodesAreThoseOfTheWav) {
 TEST_F(Generate, NumbersTheFilesOfSeveralPrompts) {
   const fs::path manifest = write("two.jsonl", first_lines(demo("voice/val.jsonl"), 2));
   run(command("many/v.wav") + Arguments{"--manifest", manifest, "--greedy"});
-  write("texts.txt", "eight seven four five four\n\nfour five six\n");
+  std::string texts;
+  for (const std::string& line : lines_of(text_of(manifest)))
+    texts += Json::parse(line).at("messages").at(1).at("content").get<std::string>() + "\n\n";
+  write("texts.txt", texts);
   run(command("texts/v.wav") + Arguments{"--text_file", scratch / "texts.txt", "--greedy", "--scene", ""});
   std::map<std::string, std::string> found = snapshot(scratch / "many");
   ASSERT_EQ(found.size(), 2u);
