@@ -13,4 +13,6 @@ while len(said) < int(sys.argv[1]):
     text = " ".join(rng.choice(DIGITS) for _ in range(4))
     if is_held_out(text) and text not in said:
         said.add(text)
-        print(json.dumps(dict(messages=[dict(role="system", content=SYSTEM), dict(role="user", content=text)])))
+        print(json.dumps(dict(messages=[
+            dict(role="system", content=SYSTEM), dict(role="user", content=text),
+            dict(role="assistant", content=dict(type="audio", audio_url="to_be_spoken.wav"))])))
