@@ -6,10 +6,12 @@ import torch
 from torch import nn
 from transformers import (DacConfig, DacFeatureExtractor, HiggsAudioV2TokenizerConfig, HiggsAudioV2TokenizerModel,
                           HubertConfig)
-from transformers.models.dac.modeling_dac import Snake1d
 
-QUANTIZERS, ENTRIES, BOTTLENECK = 8, 256, 16
+import narrow
+
+QUANTIZERS, ENTRIES, BOTTLENECK = 8, 256, 48
 HOP = 960
+narrow.use()
 
 
 def make_config(encoder=8, decoder=288, acoustic=64, semantic=48):
@@ -24,27 +26,6 @@ def make_config(encoder=8, decoder=288, acoustic=64, semantic=48):
             hidden_dropout=0.0, attention_dropout=0.0, activation_dropout=0.0, final_dropout=0.0, layerdrop=0.0,
             apply_spec_augment=False, mask_time_prob=0.0).to_dict(),
         codebook_dim=BOTTLENECK, codebook_size=ENTRIES, target_bandwidths=[0.4, 0.8, 1.2, 1.6], sample_rate=24000)
-
-
-class _Snake(torch.autograd.Function):
-    """x + sin^2(a x) / a in fewer passes over memory than autograd needs."""
-
-    @staticmethod
-    def forward(ctx, x, alpha):
-        scaled = x * alpha
-        sine = torch.sin(scaled)
-        ctx.save_for_backward(scaled, sine, alpha)
-        return torch.addcmul(x, sine * sine, 1.0 / alpha)
-
-    @staticmethod
-    def backward(ctx, grad):
-        scaled, sine, alpha = ctx.saved_tensors
-        double = torch.sin(scaled * 2)  # the slope is 1 + sin(2 a x)
-        return (torch.addcmul(grad, grad, double),
-                (grad * (scaled * double - sine * sine)).sum((0, 2), keepdim=True) / (alpha * alpha))
-
-
-Snake1d.forward = lambda self, x: _Snake.apply(x, self.alpha)
 
 
 class ResidualQuantizer(nn.Module):

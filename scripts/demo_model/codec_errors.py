@@ -9,7 +9,7 @@ import sys
 import torch
 from transformers import HiggsAudioV2TokenizerModel
 
-import codec  # noqa: F401: its activation replaces the slower one of transformers
+import codec  # noqa: F401: its kernels replace slower ones
 from clips import Corpus, frames_of
 from measures import edits, recognize
 from voices import RATE

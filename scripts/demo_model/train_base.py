@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from transformers import HiggsAudioV2TokenizerModel
 
-import codec  # its activation replaces the slower one of transformers
+import codec  # its kernels replace slower ones
 from base_model import BOS, SCENE, collate, delay, forward, new, prompt
 from clips import Corpus, frames_of
 from texts import written

@@ -234,7 +234,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("corpus")
     parser.add_argument("out")
-    for stage, steps in (("semantic", 1500), ("plain", 400), ("joint", 3600), ("decoder", 1500)):
+    for stage, steps in (("semantic", 1500), ("plain", 600), ("joint", 7000), ("decoder", 3000)):
         parser.add_argument(f"--{stage}", type=int, default=steps)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
