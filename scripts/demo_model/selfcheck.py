@@ -59,6 +59,7 @@ def audio_tokenizer():
         codec.export(folder)
         exported = HiggsAudioV2TokenizerModel.from_pretrained(folder, dtype=torch.float32).eval()
     theirs = exported.encode(signal).audio_codes[0]
+    # Two entries can be equally near but for rounding, and then all later codes of the frame differ.
     check("exported codes are those of the training, nine in a thousand excepted",
           (codes == theirs).float().mean() > 0.991)
     wave, wanted = exported.decode(codes[None]).audio_values, codec.decode(quantized.view_as(latent))
