@@ -13,8 +13,10 @@ class Corpus:
         file = np.load(path)
         self.signal, self.ends, self.meta = file["signal"], file["ends"], json.loads(str(file["meta"]))
 
-    def part(self, name):
-        return [i for i, clip in enumerate(self.meta) if clip["part"] == name]
+    def part(self, name, without="nobody"):
+        """Clips of one part, without those of one of flite's voices."""
+        return [i for i, clip in enumerate(self.meta)
+                if clip["part"] == name and not clip["voice"].startswith(f"flite {without} ")]
 
     def clip(self, i) -> np.ndarray:
         return self.signal[self.ends[i - 1] if i else 0: self.ends[i]].astype(np.float32) / 32767

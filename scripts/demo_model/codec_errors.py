@@ -1,6 +1,6 @@
 """What the audio tokenizer leaves of speech: codec_errors.py CORPUS.npz CODEC_FOLDER
 
-Digit errors of held-out clips before and after it, of the voices it was trained on and of the target, which it was not;
+Digit errors of held-out clips before and after it, of the voices it was trained on and of one that it was not;
 and after it without its semantic branch.
 """
 
@@ -21,7 +21,7 @@ def main():
     muted = HiggsAudioV2TokenizerModel.from_pretrained(sys.argv[2], dtype=torch.float32).eval()
     with torch.no_grad():
         muted.fc.weight[:, muted.config.acoustic_model_config.hidden_size:] = 0
-    for part in ("test", "target"):
+    for part in ("test", "stranger"):
         clips = corpus.part(part)
         errors, digits, changed, codes = [0, 0, 0], 0, 0, 0
         for i in clips:

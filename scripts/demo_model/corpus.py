@@ -3,8 +3,8 @@
 usage: corpus.py OUT.npz [--clips N] [--seed S]
 
 Arrays: `signal` (int16, all clips one after the other), `ends` (where each clip ends), `meta` (JSON: voice, part, text,
-words and phones with their times in seconds). Parts: train; test (held-out texts of the same voices); target (the voice
-that the base never hears, held-out texts too, to measure the codec with).
+words and phones with their times in seconds). Parts: train; test (held-out texts of the same voices); stranger (a voice
+that is in no other part, held-out texts too, to measure the codec with).
 """
 
 import argparse
@@ -16,7 +16,7 @@ import numpy as np
 
 from alignment import align
 from texts import draw
-from voices import RATE, TARGET, Voice, speak
+from voices import RATE, STRANGER, Voice, speak
 
 # What an English recognizer understands of espeak-ng: variants and accents with at most 17 % of their digits misheard.
 _VARIANTS = "f1 f2 f4 f5 m1 m2 m6 Alex adam klatt klatt2 klatt3".split()
@@ -53,7 +53,7 @@ def main():
     voices, weights = zip(*speakers(rng))
     jobs = [("train", rng.choices(voices, weights)[0], draw(rng, False), rng.random()) for _ in range(options.clips)]
     jobs += [("test", voice, draw(rng, True, 1.0), rng.random()) for voice in voices for _ in range(3)]
-    jobs += [("target", Voice("flite", TARGET), draw(rng, True, 1.0), rng.random()) for _ in range(60)]
+    jobs += [("stranger", Voice("flite", STRANGER), draw(rng, True, 1.0), rng.random()) for _ in range(60)]
     signals, meta, ends, lost = [], [], [], 0
     with multiprocessing.Pool() as pool:
         for i, take in enumerate(pool.imap(_take, jobs, chunksize=8)):

@@ -2,7 +2,7 @@
 
 usage: train_base.py CORPUS.npz CODEC_FOLDER OUT_FOLDER [--steps N] [--batch N] [--lr F] [--seed S]
 
-OUT_FOLDER holds tokenizer.json already. Every 500 steps the state goes to OUT_FOLDER.pt, from where a run goes on that
+The target's clips are left out. OUT_FOLDER holds tokenizer.json already. Every 500 steps the state goes to OUT_FOLDER.pt, from where a run goes on that
 was stopped.
 """
 
@@ -22,6 +22,7 @@ import codec  # its kernels replace slower ones
 from base_model import BOS, SCENE, collate, delay, forward, new, prompt
 from clips import Corpus, frames_of
 from texts import written
+from voices import TARGET
 
 CODEBOOK_WEIGHTS = torch.tensor([2.5, 1.2, 0.9, 0.7, 0.5, 0.4, 0.3, 0.3])
 TURN = 4.0  # weight of the frames where one word ends and the next begins, in the first three codebooks
@@ -47,7 +48,7 @@ class Samples:
 
     def __init__(self, corpus, codes, tokenizer, part):
         self.groups = defaultdict(list)
-        for i in corpus.part(part):
+        for i in corpus.part(part, without=TARGET):
             text = corpus.meta[i]["text"] if part != "train" else written(corpus.meta[i]["text"], random.Random(i))
             ids, in_scene = prompt(tokenizer, text), prompt(tokenizer, text, SCENE)
             rows = delay(codes[i].long())

@@ -123,13 +123,13 @@ class Training:
             optimizer.zero_grad(set_to_none=True)
             if (step + 1) % 250 == 0:
                 right = []
-                for part in ("test", "target"):
+                for part in ("test", "stranger"):
                     signal, places = self.corpus.windows(self.corpus.part(part), 64, samples, HOP, self.rng)
                     with torch.no_grad():
                         out = probe(self._heard(signal))
                     right.append((out.argmax(-1) == self._phones(places, samples)[:, : out.shape[1]]).float().mean())
                 self.say(f"semantic step {step + 1}: loss {loss:.3f}, phones right {right[0]:.1%} of held-out clips, "
-                         f"{right[1]:.1%} of the target's")
+                         f"{right[1]:.1%} of a stranger's")
 
     # ---- Encoder, quantizers, decoder -------------------------------------------------------------------------
 

@@ -16,7 +16,8 @@ import soxr
 import ttspico
 
 RATE = 24000
-TARGET = "slt"  # the voice that the base never hears
+TARGET = "rms"  # flite's; the base never hears it
+STRANGER = "slt"  # flite's; the audio tokenizer never hears it either
 
 
 @dataclass(frozen=True)
