@@ -33,6 +33,11 @@ inline Arguments demo_base() {
   return {"--base_ckpt", demo("base"), "--audio_tokenizer", demo("codec")};
 }
 
+// What voice/clips/val_0<i>.flac of it says.
+inline std::string demo_text(std::size_t i) {
+  return Json::parse(lines_of(text_of(demo("voice/val.jsonl"))).at(i)).at("messages").at(1).at("content");
+}
+
 // The launch line of README.md, paths aside: on the goldens' samples, two passes are one step.
 inline Arguments launch_line(const fs::path& output) {
   return golden_base() + Arguments{"--train_manifest",

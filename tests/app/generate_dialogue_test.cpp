@@ -46,7 +46,7 @@ TEST_F(GenerateDialogue, WithoutVoicesTheyAlternate) {
 }
 
 TEST_F(GenerateDialogue, EachSpeakersReferenceBearsItsTag) {
-  const std::string first = "eight seven four five four", second = "four five six";
+  const std::string first = demo_text(0), second = demo_text(1);
   const std::string want = spoken_after(
       {turn("system", "Generate audio following instruction."), turn("user", "[SPEAKER0] " + first),
        answer("voice/clips/val_00.flac"), turn("user", "[SPEAKER1] " + second),

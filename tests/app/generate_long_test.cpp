@@ -117,8 +117,7 @@ TEST_F(GenerateLong, ChunksSpokenBeforeAreTheNextOnesContext) {
 
 TEST_F(GenerateLong, TheReferenceStandsBeforeEveryChunk) {
   const Arguments text = {"--text", kLong, "--greedy", "--chunk_chars", "18", "--chunk_context", "0"};
-  const Arguments reference = {"--ref_audio", demo("voice/clips/val_00.flac"), "--ref_text",
-                               "eight seven four five four"};
+  const Arguments reference = {"--ref_audio", demo("voice/clips/val_00.flac"), "--ref_text", demo_text(0)};
   run(command("long") + text + reference);
   run(command("first") + Arguments{"--text", "one two;", "--greedy"} + reference);
   run(command("second") + Arguments{"--text", "three four five;", "--greedy"} + reference);
