@@ -1,9 +1,11 @@
 """Trains the demo's audio tokenizer.
 
-usage: train_codec.py CORPUS.npz OUT_FOLDER [--semantic N] [--plain N] [--joint N] [--decoder N] [--seed S]
+usage: train_codec.py CORPUS.npz OUT_FOLDER [--semantic N] [--phase N]
+       [--plain N] [--joint N] [--decoder N] [--seed S]
 
-Four stages, steps each: the semantic model learns to tell phones apart and is frozen; encoder and decoder learn without
-quantizers; with them (from k-means on), semantic features being one of the things to restore; the decoder alone, codes
+Five stages, steps each: the semantic model learns to tell phones apart and is frozen; encoder and decoder learn the wave
+below 600 Hz, for pitch is what they never find once spectra have to be right as well; all of the wave, without quantizers; with
+them (from k-means on), semantic features being one of the things to restore; the decoder alone, codes
 being final. What is restored should be close in its spectra, its wave and in what the semantic model hears in it. Half of
 what is heard in training has its vocal tract and pitch changed by up to a sixth, for the sake of voices to come.
 OUT_FOLDER.STAGE.pt hold the weights after each stage and, of the last 200 steps on, what a stopped run goes on with.
@@ -143,15 +145,22 @@ class Training:
             self.scale, self.heard_scale = self.codec.semantic(signal).var().item(), self._heard(signal).var().item()
         return [p for p in self.codec.parameters() if p.requires_grad]
 
+    @staticmethod
+    def _low(made, signal):
+        """Mean squared error of what is below 600 Hz, phase and all, over its power: 1 for silence."""
+        made, signal = (torchaudio.functional.resample(x, RATE, 1200, lowpass_filter_width=8) for x in (made, signal))
+        return ((made - signal).pow(2).mean(-1) / (signal.pow(2).mean(-1) + 1e-5)).mean()
+
     def _restore(self, signal, quantized, features=None):
         made = self.codec.decode(quantized)
+        low = self._low(made, signal)
         spectral, wave = self.loss(made, signal), (made - signal).abs().mean()
         with torch.no_grad():
             heard = self._heard(signal)
         loss = spectral + 15.0 * wave + 2.0 * (self._heard(made) - heard).pow(2).mean() / self.heard_scale
         if features is not None:
             loss = loss + 0.5 * (self.codec.decode_semantic(quantized) - features).pow(2).mean() / self.scale
-        return loss, spectral
+        return 0.3 * loss + 10.0 * low, torch.stack([spectral, low])
 
     def _run(self, stage, steps, parameters, highest, one, prepare=lambda: None):
         optimizer = torch.optim.AdamW(parameters, lr=highest, betas=(0.9, 0.98), weight_decay=1e-4)
@@ -164,21 +173,33 @@ class Training:
             self.say(f"{stage}: on from step {first}")
         else:
             prepare()
-        total = torch.zeros(2)
+        total = torch.zeros(3)
         for step in range(first, steps):
             self._seed(stage, step)
             optimizer.param_groups[0]["lr"] = rate_at(step, steps, highest)
-            loss, spectral = one()
+            loss, parts = one()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, 3.0)
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            total += torch.tensor([loss.item(), spectral.item()])
+            total += torch.cat([loss[None], parts]).detach()
             if (step + 1) % 200 == 0:
-                self.say(f"{stage} step {step + 1}: loss {total[0] / 200:.4f}, of the spectra {total[1] / 200:.4f}")
+                self.say(f"{stage} step {step + 1}: loss {total[0] / 200:.4f}, of the spectra {total[1] / 200:.4f}, "
+                         f"of the wave below 600 Hz {total[2] / 200:.3f}")
                 total.zero_()
                 torch.save(dict(codec=self.codec.state_dict(), optimizer=optimizer.state_dict(), step=step + 1), unfinished)
         unfinished.unlink(missing_ok=True)
+
+    def phase(self, steps):
+        parameters = self._begin("phase")
+
+        def one():
+            signal = self.batch()
+            silence = torch.zeros(BATCH, SAMPLES // HOP, self.codec.tokenizer.semantic_model.config.hidden_size)
+            low = self._low(self.codec.decode(self.codec.latent(signal, silence)), signal)
+            return low, torch.stack([torch.zeros(()), low])
+
+        self._run("phase", steps, parameters, 5e-4, one)
 
     def plain(self, steps):
         parameters = self._begin("plain")
@@ -188,10 +209,10 @@ class Training:
             features = self.codec.semantic(signal)
             latent = self.codec.latent(signal, features)
             noisy = latent + 0.1 * latent.detach().std() * torch.randn_like(latent)
-            loss, spectral = self._restore(signal, noisy, features)
-            return loss + 1e-3 * latent.pow(2).mean(), spectral
+            loss, parts = self._restore(signal, noisy, features)
+            return loss + 1e-3 * latent.pow(2).mean(), parts
 
-        self._run("plain", steps, parameters, 2e-3, one)
+        self._run("plain", steps, parameters, 3e-4, one)
 
     def joint(self, steps):
         parameters = self._begin("joint")
@@ -211,10 +232,10 @@ class Training:
             used = torch.where(torch.rand(BATCH, 1) < 0.2, torch.randint(1, QUANTIZERS, (BATCH, 1)), QUANTIZERS)
             used = used.expand(BATCH, latent.shape[1]).reshape(-1)
             quantized, _, commitment = self.codec.quantizer(latent.reshape(-1, BOTTLENECK), used)
-            loss, spectral = self._restore(signal, quantized.view_as(latent), features)
-            return loss + 0.3 * commitment / latent.detach().var(), spectral
+            loss, parts = self._restore(signal, quantized.view_as(latent), features)
+            return loss + 0.3 * commitment / latent.detach().var(), parts
 
-        self._run("joint", steps, parameters, 1.5e-3, one, prepare)
+        self._run("joint", steps, parameters, 5e-4, one, prepare)
 
     def decoder(self, steps):
         self._begin("decoder")
@@ -227,20 +248,20 @@ class Training:
                 quantized, _, _ = self.codec.quantizer(latent.reshape(-1, BOTTLENECK), learn=False)
             return self._restore(signal, quantized.view_as(latent))
 
-        self._run("decoder", steps, parameters, 1e-3, one)
+        self._run("decoder", steps, parameters, 3e-4, one)
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("corpus")
     parser.add_argument("out")
-    for stage, steps in (("semantic", 1500), ("plain", 600), ("joint", 7000), ("decoder", 3000)):
+    for stage, steps in (("semantic", 1500), ("phase", 600), ("plain", 1000), ("joint", 7000), ("decoder", 3000)):
         parser.add_argument(f"--{stage}", type=int, default=steps)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     torch.set_flush_denormal(True)
     training = Training(Corpus(options.corpus), options.seed, options.out)
-    for stage in ("semantic", "plain", "joint", "decoder"):
+    for stage in ("semantic", "phase", "plain", "joint", "decoder"):
         done = Path(f"{options.out}.{stage}.pt")
         if done.exists():
             training.codec.load_state_dict(torch.load(done))
