@@ -13,7 +13,7 @@ class Corpus:
         file = np.load(path)
         self.signal, self.ends, self.meta = file["signal"], file["ends"], json.loads(str(file["meta"]))
 
-    def part(self, name, without="nobody"):
+    def part(self, name, without=""):
         """Clips of one part, without those of one of flite's voices."""
         return [i for i, clip in enumerate(self.meta)
                 if clip["part"] == name and not clip["voice"].startswith(f"flite {without} ")]
