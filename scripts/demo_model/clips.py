@@ -13,10 +13,10 @@ class Corpus:
         file = np.load(path)
         self.signal, self.ends, self.meta = file["signal"], file["ends"], json.loads(str(file["meta"]))
 
-    def part(self, name, without=""):
-        """Clips of one part, without those of one of flite's voices."""
+    def part(self, name, without=None):
+        """Clips of one part, without those of one voice's speaker."""
         return [i for i, clip in enumerate(self.meta)
-                if clip["part"] == name and not clip["voice"].startswith(f"flite {without} ")]
+                if clip["part"] == name and not (without and clip["voice"].startswith(without.speaker + " "))]
 
     def clip(self, i) -> np.ndarray:
         return self.signal[self.ends[i - 1] if i else 0: self.ends[i]].astype(np.float32) / 32767

@@ -12,7 +12,7 @@ import soundfile
 
 from base_model import SYSTEM
 from texts import draw
-from voices import RATE, TARGET, Voice, speak
+from voices import RATE, TARGET, speak
 
 
 def main():
@@ -32,12 +32,12 @@ def main():
             if text in said:
                 continue
             said.add(text)
-            signal = speak(Voice("flite", TARGET), text, rng)
+            signal = speak(TARGET, text, rng)
             clip = f"clips/{part}_{len(lines):02}.flac"
             soundfile.write(options.folder / clip, signal, RATE, subtype="PCM_16")
             lines.append(json.dumps(dict(
                 messages=[dict(role="system", content=SYSTEM), dict(role="user", content=text),
-                          dict(role="assistant", content=dict(type="audio", audio_url=clip))], speaker=TARGET)))
+                          dict(role="assistant", content=dict(type="audio", audio_url=clip))], speaker=TARGET.name)))
         (options.folder / f"{part}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

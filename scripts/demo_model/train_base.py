@@ -1,9 +1,9 @@
-"""Trains the demo's language model on the codes of the corpus.
+"""Trains the demo's language model on the codes of one corpus or more.
 
-usage: train_base.py CORPUS.npz CODEC_FOLDER OUT_FOLDER [--steps N] [--batch N] [--lr F] [--seed S]
+usage: train_base.py CODEC_FOLDER OUT_FOLDER CORPUS.npz... [--steps N] [--batch N] [--lr F] [--seed S]
 
-The target's clips are left out. OUT_FOLDER holds tokenizer.json already. Every 500 steps the state goes to OUT_FOLDER.pt, from where a run goes on that
-was stopped.
+The target's clips are left out. OUT_FOLDER holds tokenizer.json already. Every 500 steps the state goes to OUT_FOLDER.pt,
+from where a run goes on that was stopped. Codes are kept in CODEC_FOLDER.CORPUS.codes.pt.
 """
 
 import argparse
@@ -46,13 +46,15 @@ class Samples:
     """Clips by the length of their prompts, so that a batch needs no padding of prompts. Two batches in five have a scene
     in their system turns."""
 
-    def __init__(self, corpus, codes, tokenizer, part):
+    def __init__(self, corpora, tokenizer, part):
+        """corpora: pairs of a Corpus and its codes."""
         self.groups = defaultdict(list)
-        for i in corpus.part(part, without=TARGET):
-            text = corpus.meta[i]["text"] if part != "train" else written(corpus.meta[i]["text"], random.Random(i))
-            ids, in_scene = prompt(tokenizer, text), prompt(tokenizer, text, SCENE)
-            rows = delay(codes[i].long())
-            self.groups[len(ids)].append((ids, in_scene, rows, self._turns(corpus.words(i), len(rows))))
+        for corpus, codes in corpora:
+            for i in corpus.part(part, without=TARGET):
+                text = corpus.meta[i]["text"] if part != "train" else written(corpus.meta[i]["text"], random.Random(i))
+                ids, in_scene = prompt(tokenizer, text), prompt(tokenizer, text, SCENE)
+                rows = delay(codes[i].long())
+                self.groups[len(ids)].append((ids, in_scene, rows, self._turns(corpus.words(i), len(rows))))
         self.lengths = sorted(self.groups)
         self.sizes = [len(self.groups[length]) for length in self.lengths]
 
@@ -112,18 +114,20 @@ def evaluate(lm, samples):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("corpus")
     parser.add_argument("codec")
     parser.add_argument("out")
+    parser.add_argument("corpora", nargs="+", type=Path)
     parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     torch.set_flush_denormal(True)
-    corpus, tokenizer = Corpus(options.corpus), Tokenizer.from_file(f"{options.out}/tokenizer.json")
-    codes = encode(corpus, options.codec, Path(f"{options.codec}.codes.pt"))
-    train, test = (Samples(corpus, codes, tokenizer, part) for part in ("train", "test"))
+    tokenizer, corpora = Tokenizer.from_file(f"{options.out}/tokenizer.json"), []
+    for path in options.corpora:
+        corpus = Corpus(path)
+        corpora.append((corpus, encode(corpus, options.codec, Path(f"{options.codec}.{path.stem}.codes.pt"))))
+    train, test = (Samples(corpora, tokenizer, part) for part in ("train", "test"))
     torch.manual_seed(options.seed)
     lm = new(tokenizer)
     lm.train()

@@ -16,8 +16,6 @@ import soxr
 import ttspico
 
 RATE = 24000
-TARGET = "rms"  # flite's; the base never hears it
-STRANGER = "slt"  # flite's; the audio tokenizer never hears it either
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,14 @@ class Voice:
     pitch: int = 50  # espeak only, 0 to 99
     warp: float = 1.0
     rate: float = 1.0  # words per second, against the engine's own
+
+    @property
+    def speaker(self) -> str:
+        return f"{self.engine} {self.name}"
+
+
+TARGET = Voice("pico", "en-GB", rate=0.8)  # the base never hears this speaker
+STRANGER = Voice("flite", "slt")  # and the audio tokenizer never hears this one either
 
 
 def _espeak(voice, text, rate, path):
