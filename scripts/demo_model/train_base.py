@@ -8,6 +8,7 @@ from where a run goes on that was stopped. Codes are kept in CODEC_FOLDER.CORPUS
 
 import argparse
 import math
+import multiprocessing
 import random
 import time
 from collections import defaultdict
@@ -28,18 +29,28 @@ CODEBOOK_WEIGHTS = torch.tensor([2.5, 1.2, 0.9, 0.7, 0.5, 0.4, 0.3, 0.3])
 TURN = 4.0  # weight of the frames where one word ends and the next begins, in the first three codebooks
 
 
+class Encoder:
+    """Codes of clips, in a process of its own for each core."""
+
+    def __init__(self, corpus, folder):
+        torch.set_num_threads(1)
+        Encoder.corpus = corpus
+        Encoder.model = HiggsAudioV2TokenizerModel.from_pretrained(folder, dtype=torch.float32).eval()
+
+    @staticmethod
+    @torch.no_grad()
+    def codes(i):
+        signal = torch.from_numpy(frames_of(Encoder.corpus.clip(i)))[None, None]
+        return Encoder.model.encode(signal).audio_codes[0].to(torch.int16).numpy()
+
+
 def encode(corpus, folder, path):
     """Codes (8, T) of every clip, in the file `path` once they are made."""
-    if path.exists():
-        return torch.load(path)
-    model = HiggsAudioV2TokenizerModel.from_pretrained(folder, dtype=torch.float32).eval()
-    codes = []
-    with torch.no_grad():
-        for i in range(len(corpus.meta)):
-            signal = torch.from_numpy(frames_of(corpus.clip(i)))[None, None]
-            codes.append(model.encode(signal).audio_codes[0].to(torch.int16))
-    torch.save(codes, path)
-    return codes
+    if not path.exists():
+        with multiprocessing.Pool(initializer=Encoder, initargs=(corpus, folder)) as pool:
+            codes = pool.map(Encoder.codes, range(len(corpus.meta)), chunksize=50)
+        torch.save([torch.from_numpy(of_clip) for of_clip in codes], path)
+    return torch.load(path)
 
 
 class Samples:

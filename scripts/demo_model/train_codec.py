@@ -151,7 +151,7 @@ class Training:
         made, signal = (torchaudio.functional.resample(x, RATE, 1200, lowpass_filter_width=8) for x in (made, signal))
         return ((made - signal).pow(2).mean(-1) / (signal.pow(2).mean(-1) + 1e-5)).mean()
 
-    def _restore(self, signal, quantized, features=None):
+    def _restore(self, signal, quantized, low_weight, features=None):
         made = self.codec.decode(quantized)
         low = self._low(made, signal)
         spectral, wave = self.loss(made, signal), (made - signal).abs().mean()
@@ -160,7 +160,7 @@ class Training:
         loss = spectral + 15.0 * wave + 2.0 * (self._heard(made) - heard).pow(2).mean() / self.heard_scale
         if features is not None:
             loss = loss + 0.5 * (self.codec.decode_semantic(quantized) - features).pow(2).mean() / self.scale
-        return 0.3 * loss + 10.0 * low, torch.stack([spectral, low])
+        return 0.3 * loss + low_weight * low, torch.stack([spectral, low])
 
     def _run(self, stage, steps, parameters, highest, one, prepare=lambda: None):
         optimizer = torch.optim.AdamW(parameters, lr=highest, betas=(0.9, 0.98), weight_decay=1e-4)
@@ -209,13 +209,16 @@ class Training:
             features = self.codec.semantic(signal)
             latent = self.codec.latent(signal, features)
             noisy = latent + 0.1 * latent.detach().std() * torch.randn_like(latent)
-            loss, parts = self._restore(signal, noisy, features)
+            loss, parts = self._restore(signal, noisy, 10.0, features)
             return loss + 1e-3 * latent.pow(2).mean(), parts
 
         self._run("plain", steps, parameters, 3e-4, one)
 
     def joint(self, steps):
         parameters = self._begin("joint")
+        signal = torch.cat([self.batch() for _ in range(8)])
+        with torch.no_grad():
+            self.variance = self.codec.latent(signal, self.codec.semantic(signal)).var().item()
 
         @torch.no_grad()
         def prepare():
@@ -232,10 +235,11 @@ class Training:
             used = torch.where(torch.rand(BATCH, 1) < 0.2, torch.randint(1, QUANTIZERS, (BATCH, 1)), QUANTIZERS)
             used = used.expand(BATCH, latent.shape[1]).reshape(-1)
             quantized, _, commitment = self.codec.quantizer(latent.reshape(-1, BOTTLENECK), used)
-            loss, parts = self._restore(signal, quantized.view_as(latent), features)
-            return loss + 0.3 * commitment / latent.detach().var(), parts
+            loss, parts = self._restore(signal, quantized.view_as(latent), 4.0, features)
+            variance = latent.var()  # left to itself it grows without end, and the entries lag behind
+            return loss + commitment / variance.detach() + 0.1 * (variance / self.variance).log() ** 2, parts
 
-        self._run("joint", steps, parameters, 5e-4, one, prepare)
+        self._run("joint", steps, parameters, 1e-3, one, prepare)
 
     def decoder(self, steps):
         self._begin("decoder")
@@ -246,16 +250,16 @@ class Training:
             with torch.no_grad():
                 latent = self.codec.latent(signal, self.codec.semantic(signal))
                 quantized, _, _ = self.codec.quantizer(latent.reshape(-1, BOTTLENECK), learn=False)
-            return self._restore(signal, quantized.view_as(latent))
+            return self._restore(signal, quantized.view_as(latent), 4.0)
 
-        self._run("decoder", steps, parameters, 3e-4, one)
+        self._run("decoder", steps, parameters, 5e-4, one)
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("corpus")
     parser.add_argument("out")
-    for stage, steps in (("semantic", 1500), ("phase", 600), ("plain", 1000), ("joint", 7000), ("decoder", 3000)):
+    for stage, steps in (("semantic", 1000), ("phase", 600), ("plain", 800), ("joint", 4000), ("decoder", 1200)):
         parser.add_argument(f"--{stage}", type=int, default=steps)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
