@@ -1,12 +1,12 @@
 """Trains the demo's audio tokenizer.
 
 usage: train_codec.py CORPUS.npz OUT_FOLDER [--semantic N] [--phase N]
-       [--plain N] [--joint N] [--decoder N] [--seed S]
+       [--plain N] [--joint N] [--fine N] [--decoder N] [--seed S]
 
-Five stages, steps each: the semantic model learns to tell phones apart and is frozen; encoder and decoder learn the wave
+Six stages, steps each: the semantic model learns to tell phones apart and is frozen; encoder and decoder learn the wave
 below 600 Hz, for pitch is what they never find once spectra have to be right as well; all of the wave, without quantizers; with
-them (from k-means on), semantic features being one of the things to restore; the decoder alone, codes
-being final. What is restored should be close in its spectra, its wave and in what the semantic model hears in it. Half of
+them (from k-means on), semantic features being one of the things to restore; the same with less weight on the wave below
+600 Hz, whose gradients were four times those of the spectra; the decoder alone, codes being final. What is restored should be close in its spectra, its wave and in what the semantic model hears in it. Half of
 what is heard in training has its vocal tract and pitch changed by up to a sixth, for the sake of voices to come.
 OUT_FOLDER.STAGE.pt hold the weights after each stage and, of the last 200 steps on, what a stopped run goes on with.
 """
@@ -162,7 +162,10 @@ class Training:
             loss = loss + 0.5 * (self.codec.decode_semantic(quantized) - features).pow(2).mean() / self.scale
         return 0.3 * loss + low_weight * low, torch.stack([spectral, low])
 
-    def _run(self, stage, steps, parameters, highest, one, prepare=lambda: None):
+    def _run(self, stage, steps, parameters, highest, one, prepare=lambda: None, apart=False):
+        """apart: the last layer's gradients, some fifty times all others', are clipped by themselves."""
+        last = [*self.codec.tokenizer.acoustic_decoder.conv2.parameters()] if apart else []
+        rest = [p for p in parameters if all(p is not q for q in last)]
         optimizer = torch.optim.AdamW(parameters, lr=highest, betas=(0.9, 0.98), weight_decay=1e-4)
         unfinished, first = Path(f"{self.out}.{stage}.unfinished.pt"), 0
         if unfinished.exists():
@@ -179,7 +182,8 @@ class Training:
             optimizer.param_groups[0]["lr"] = rate_at(step, steps, highest)
             loss, parts = one()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            for clipped in (rest, last):
+                torch.nn.utils.clip_grad_norm_(clipped, 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             total += torch.cat([loss[None], parts]).detach()
@@ -215,10 +219,16 @@ class Training:
         self._run("plain", steps, parameters, 3e-4, one)
 
     def joint(self, steps):
-        parameters = self._begin("joint")
+        self._quantized("joint", steps, 4.0, True)
+
+    def fine(self, steps):
+        self._quantized("fine", steps, 0.8, False)
+
+    def _quantized(self, stage, steps, low_weight, first):
+        parameters = self._begin(stage)
         signal = torch.cat([self.batch() for _ in range(8)])
         with torch.no_grad():
-            self.variance = self.codec.latent(signal, self.codec.semantic(signal)).var().item()
+            as_before = self.codec.latent(signal, self.codec.semantic(signal)).var().item()
 
         @torch.no_grad()
         def prepare():
@@ -235,11 +245,11 @@ class Training:
             used = torch.where(torch.rand(BATCH, 1) < 0.2, torch.randint(1, QUANTIZERS, (BATCH, 1)), QUANTIZERS)
             used = used.expand(BATCH, latent.shape[1]).reshape(-1)
             quantized, _, commitment = self.codec.quantizer(latent.reshape(-1, BOTTLENECK), used)
-            loss, parts = self._restore(signal, quantized.view_as(latent), 4.0, features)
+            loss, parts = self._restore(signal, quantized.view_as(latent), low_weight, features)
             variance = latent.var()  # left to itself it grows without end, and the entries lag behind
-            return loss + commitment / variance.detach() + 0.1 * (variance / self.variance).log() ** 2, parts
+            return loss + commitment / variance.detach() + 0.1 * (variance / as_before).log() ** 2, parts
 
-        self._run("joint", steps, parameters, 1e-3, one, prepare)
+        self._run(stage, steps, parameters, 1e-3, one, prepare if first else lambda: None, apart=not first)
 
     def decoder(self, steps):
         self._begin("decoder")
@@ -250,22 +260,23 @@ class Training:
             with torch.no_grad():
                 latent = self.codec.latent(signal, self.codec.semantic(signal))
                 quantized, _, _ = self.codec.quantizer(latent.reshape(-1, BOTTLENECK), learn=False)
-            return self._restore(signal, quantized.view_as(latent), 4.0)
+            return self._restore(signal, quantized.view_as(latent), 0.8)
 
-        self._run("decoder", steps, parameters, 5e-4, one)
+        self._run("decoder", steps, parameters, 5e-4, one, apart=True)
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("corpus")
     parser.add_argument("out")
-    for stage, steps in (("semantic", 1000), ("phase", 600), ("plain", 800), ("joint", 4000), ("decoder", 1200)):
+    for stage, steps in (("semantic", 1000), ("phase", 600), ("plain", 800), ("joint", 4000), ("fine", 5500),
+                         ("decoder", 3000)):
         parser.add_argument(f"--{stage}", type=int, default=steps)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     torch.set_flush_denormal(True)
     training = Training(Corpus(options.corpus), options.seed, options.out)
-    for stage in ("semantic", "phase", "plain", "joint", "decoder"):
+    for stage in ("semantic", "phase", "plain", "joint", "fine", "decoder"):
         done = Path(f"{options.out}.{stage}.pt")
         if done.exists():
             training.codec.load_state_dict(torch.load(done))
