@@ -270,7 +270,7 @@ def main():
     parser.add_argument("corpus")
     parser.add_argument("out")
     for stage, steps in (("semantic", 1000), ("phase", 600), ("plain", 800), ("joint", 4000), ("fine", 5500),
-                         ("decoder", 3000)):
+                         ("decoder", 1800)):
         parser.add_argument(f"--{stage}", type=int, default=steps)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
