@@ -1,13 +1,14 @@
 """Trains the demo's audio tokenizer.
 
-usage: train_codec.py CORPUS.npz OUT_FOLDER [--semantic N] [--phase N]
-       [--plain N] [--joint N] [--fine N] [--decoder N] [--seed S]
+usage: train_codec.py CORPUS.npz OUT_FOLDER [--semantic N] [--phase N] [--plain N] [--joint N] [--fine N] [--decoder N]
+                      [--seed S]
 
 Six stages, steps each: the semantic model learns to tell phones apart and is frozen; encoder and decoder learn the wave
-below 600 Hz, for pitch is what they never find once spectra have to be right as well; all of the wave, without quantizers; with
-them (from k-means on), semantic features being one of the things to restore; the same with less weight on the wave below
-600 Hz, whose gradients were four times those of the spectra; the decoder alone, codes being final. What is restored should be close in its spectra, its wave and in what the semantic model hears in it. Half of
-what is heard in training has its vocal tract and pitch changed by up to a sixth, for the sake of voices to come.
+below 600 Hz, for pitch is what they never find once spectra have to be right as well; all of the wave, without
+quantizers; with them (from k-means on), semantic features being one of the things to restore; the same with less weight on
+the wave below 600 Hz, whose gradients were four times those of the spectra; the decoder alone, codes being final. What is
+restored should be close in its spectra, its wave and in what the semantic model hears in it. Half of what is heard in
+training has its vocal tract and pitch changed by up to a sixth, for the sake of voices to come.
 OUT_FOLDER.STAGE.pt hold the weights after each stage and, of the last 200 steps on, what a stopped run goes on with.
 """
 
