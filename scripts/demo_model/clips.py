@@ -29,10 +29,15 @@ class Corpus:
             i = rng.choice(clips)
             signal = self.clip(i)
             start = hop * rng.randint(-4, max(0, (len(signal) - samples) // hop + 6))
-            part = signal[max(0, start): start + samples]
-            batch[b, 0, max(0, -start): max(0, -start) + len(part)] = torch.from_numpy(part)
+            batch[b] = self.window(i, start, samples)
             places.append((i, start))
         return batch, places
+
+    def window(self, i, start, samples):
+        """(1, samples) from sample `start` of a clip on, with silence before it and behind it."""
+        window, part = torch.zeros(1, samples), self.clip(i)[max(0, start): start + samples]
+        window[0, max(0, -start): max(0, -start) + len(part)] = torch.from_numpy(part)
+        return window
 
     def phone_at(self, i, seconds, phones) -> np.ndarray:
         """Index in `phones` of what is said at each of the times; 0 (silence) outside."""

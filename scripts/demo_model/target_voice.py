@@ -9,16 +9,19 @@ import random
 from pathlib import Path
 
 import soundfile
+import soxr
 
 from base_model import SYSTEM
 from texts import draw
 from voices import RATE, TARGET, speak
 
+OWN_RATE = 16000  # what the synthesizer speaks at
+
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--train", type=int, default=64)
+    parser.add_argument("--train", type=int, default=136)
     parser.add_argument("--val", type=int, default=8)
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
@@ -34,7 +37,7 @@ def main():
             said.add(text)
             signal = speak(TARGET, text, rng)
             clip = f"clips/{part}_{len(lines):02}.flac"
-            soundfile.write(options.folder / clip, signal, RATE, subtype="PCM_16")
+            soundfile.write(options.folder / clip, soxr.resample(signal, RATE, OWN_RATE), OWN_RATE, subtype="PCM_16")
             lines.append(json.dumps(dict(
                 messages=[dict(role="system", content=SYSTEM), dict(role="user", content=text),
                           dict(role="assistant", content=dict(type="audio", audio_url=clip))], speaker=TARGET.name)))

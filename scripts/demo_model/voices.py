@@ -1,4 +1,4 @@
-"""The speakers of the demo: free speech synthesizers with other pitches, rates, accents and vocal tracts.
+"""The speakers of the demo: free speech synthesizers made from recordings, at other paces and with other vocal tracts.
 
 A voice is a way to turn a text into a mono signal. `warp` lengthens (above 1) the vocal tract by resampling: pitch and
 formants move together, which makes another speaker of the same engine.
@@ -20,10 +20,8 @@ RATE = 24000
 
 @dataclass(frozen=True)
 class Voice:
-    engine: str  # espeak, flite, festival or pico
+    engine: str  # flite, festival or pico
     name: str  # the engine's name of it
-    accent: str = "en-us"  # espeak only
-    pitch: int = 50  # espeak only, 0 to 99
     warp: float = 1.0
     rate: float = 1.0  # words per second, against the engine's own
 
@@ -34,11 +32,6 @@ class Voice:
 
 TARGET = Voice("pico", "en-GB", rate=0.8)  # the base never hears this speaker
 STRANGER = Voice("flite", "slt")  # and the audio tokenizer never hears this one either
-
-
-def _espeak(voice, text, rate, path):
-    subprocess.run(["espeak-ng", "-v", f"{voice.accent}+{voice.name}", "-p", str(voice.pitch), "-s",
-                    str(round(150 * rate)), "-w", path, text], check=True, stderr=subprocess.DEVNULL)
 
 
 def _flite(voice, text, rate, path):
@@ -58,7 +51,7 @@ def _pico(voice, text, rate, path):
     soundfile.write(path, np.frombuffer(engine.speak(text), np.int16), 16000)
 
 
-ENGINES = {"espeak": _espeak, "flite": _flite, "festival": _festival, "pico": _pico}
+ENGINES = {"flite": _flite, "festival": _festival, "pico": _pico}
 
 
 def speak(voice: Voice, text: str, rng: random.Random) -> np.ndarray:
@@ -66,7 +59,7 @@ def speak(voice: Voice, text: str, rng: random.Random) -> np.ndarray:
     rate = voice.rate * rng.uniform(0.92, 1.08)
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "take.wav")
-        ENGINES[voice.engine](voice, text, rate / voice.warp if voice.engine != "espeak" else rate, path)
+        ENGINES[voice.engine](voice, text, rate / voice.warp, path)
         signal, source_rate = soundfile.read(path, dtype="float32")
     signal = soxr.resample(signal, source_rate, RATE * voice.warp, quality="HQ")
     loud = np.flatnonzero(np.abs(signal) > 0.01 * np.abs(signal).max())
