@@ -96,6 +96,6 @@ def new(tokenizer):
     lm = HiggsAudioV2ForConditionalGeneration(make_config(tokenizer))
     config = lm.config
     lm.generation_config = GenerationConfig(
-        do_sample=True, temperature=0.4, top_k=20, max_new_tokens=200, bos_token_id=config.bos_token_id,
+        do_sample=True, temperature=0.3, top_k=20, max_new_tokens=200, bos_token_id=config.bos_token_id,
         eos_token_id=config.eos_token_id, pad_token_id=config.pad_token_id)
     return lm

@@ -128,7 +128,7 @@ def main():
     parser.add_argument("codec")
     parser.add_argument("out")
     parser.add_argument("corpora", nargs="+", type=Path)
-    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--steps", type=int, default=7000)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=1)

@@ -71,8 +71,8 @@ TEST_F(GenerateStream, TheSoundComesWhileItIsSpoken) {
   std::string line;
   for (const std::string& word :
        Arguments{program()} + command("-") +
-           Arguments{"--text", "one two three four; five six seven eight; nine zero one.", "--greedy",
-                     "--chunk_chars", "22"})
+           Arguments{"--text", "one two three four five six; five six seven eight zero one; nine zero one.",
+                     "--greedy", "--chunk_chars", "31"})
     line += "'" + word + "' ";
   const ProcessResult result = run_process({"/bin/sh", "-c", line + "2>&1"}, environment());
   EXPECT_EQ(result.exit_code, 0);

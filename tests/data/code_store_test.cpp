@@ -15,6 +15,8 @@ fs::path demo() {
   return test::source_dir() / "demo";
 }
 
+constexpr std::int64_t kCodes = 256;  // of a codebook of demo/codec
+
 CodeStore make_store(const fs::path& cache, CodecRule rule = CodecRule::kHf) {
   return CodeStore(
       [rule] {
@@ -22,7 +24,7 @@ CodeStore make_store(const fs::path& cache, CodecRule rule = CodecRule::kHf) {
         codec->set_rule(rule);
         return codec;
       },
-      cache, 8, 1024);
+      cache, 8, kCodes);
 }
 
 CodeStore store_without_codec() {
@@ -134,7 +136,7 @@ TEST(CodeStore, SaysWhatIsWrongWithAClip) {
   EXPECT_NE(said(clip("text.wav")).find("text.wav"), std::string::npos);
   write_codes(folder / "four.safetensors", Codes{4, 2, std::vector<std::int16_t>(8, 1)});
   EXPECT_NE(said(clip("four.safetensors")).find("4 codebooks"), std::string::npos);
-  write_codes(folder / "high.safetensors", Codes{8, 1, std::vector<std::int16_t>(8, 1024)});
+  write_codes(folder / "high.safetensors", Codes{8, 1, std::vector<std::int16_t>(8, std::int16_t{kCodes})});
   EXPECT_NE(said(clip("high.safetensors")).find("outside the codebook"), std::string::npos);
   for (const char* name : {"none.wav", "four.safetensors"})
     EXPECT_EQ(said(clip(name)).rfind("m.jsonl:3", 0), 0u);
@@ -144,7 +146,7 @@ TEST(CodeStore, RefusesACodecOfOtherCodebooks) {
   CodeStore store([] { return std::make_unique<AudioTokenizer>(demo() / "codec"); }, "", 8, 512);
   const std::string said =
       test::user_error([&] { store.codes(clip("val_03.flac"), demo() / "voice/clips", "m:1"); });
-  EXPECT_EQ(said.find("the audio tokenizer has codebooks of 1024 codes, the base of 512; give the one"), 0u)
+  EXPECT_EQ(said.find("the audio tokenizer has codebooks of 256 codes, the base of 512; give the one"), 0u)
       << said;
 }
 

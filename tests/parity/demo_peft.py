@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What peft makes of demo/: the same clips, LoRA and steps as scripts/demo, by transformers + peft on the CPU.
+"""What peft makes of demo/: plain LoRA of rank 16 on the same clips, by transformers + peft on the CPU.
 
-    demo_peft.py [--demo demo] [--steps 50] [--threads 1] [--adapter higgs_train's adapter folder]
+    demo_peft.py [--demo demo] [--steps 100] [--threads 1] [--adapter higgs_train's adapter folder]
 
 Prints CPU seconds of encoding and of training, and the held-out loss before and after as higgs_train reports it: each
 codebook's codes and one EOS, mean over the codebooks.
@@ -100,7 +100,7 @@ def evaluate(model, samples, config):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--demo", default="demo")
-    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--adapter")
     args = parser.parse_args()
@@ -124,7 +124,7 @@ def main():
     rows = [("base", evaluate(model, held_out, config))]
     model = get_peft_model(model, LoraConfig(r=16, lora_alpha=32, lora_dropout=0.05, target_modules=TARGETS))
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=1.5e-3, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.01)
     warmup = math.ceil(0.03 * args.steps)
     model.train()
     order, start = [], time.process_time()
@@ -133,7 +133,7 @@ def main():
             order += generator.sample(range(len(training)), len(training))
         batch, targets = collate([training[order.pop(0)] for _ in range(8)], config)
         factor = (step + 1) / warmup if step < warmup else 0.5 * (1 + math.cos(math.pi * (step - warmup) / (args.steps - warmup)))
-        optimizer.param_groups[0]["lr"] = 1.5e-3 * factor
+        optimizer.param_groups[0]["lr"] = 1e-3 * factor
         total, count = codebook_sums(model, batch, targets)
         (total / count).mean().backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
