@@ -15,8 +15,8 @@ import os
 
 from common import Table, delayed, forward, higgs_train, load_base, placeholder_ids
 
+import librosa
 import peft
-import soundfile
 import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer
@@ -36,8 +36,7 @@ def load_samples(demo):
                 text += f"<|start_header_id|>{message['role']}<|end_header_id|>\n\n{message['content']}<|eot_id|>"
             text += "<|start_header_id|>assistant<|end_header_id|>\n\n<|audio_out_bos|>"
             clip = os.path.join(demo, "voice", assistant["content"]["audio_url"])
-            wave, rate = soundfile.read(clip, dtype="float32")
-            assert rate == 24000 and wave.ndim == 1, clip
+            wave, _ = librosa.load(clip, sr=24000, mono=True)
             with torch.no_grad():
                 codes = codec.encode(torch.from_numpy(wave)[None, None]).audio_codes[0]
             samples.append((tokenizer.encode(text, add_special_tokens=False).ids, codes))
