@@ -285,7 +285,8 @@ class Training:
         self._begin("decoder")
         parameters = [*self.codec.tokenizer.acoustic_decoder.parameters(), *self.codec.tokenizer.fc2.parameters()]
         spectral, recognizer = SpectralLoss(floor=2e-2), RecognizerLoss()
-        self.loss, self.wave_weight = lambda made, wanted: spectral(made, wanted) + recognizer(made, wanted), 4.0
+        self.loss = lambda made, wanted: spectral(made, wanted) + 4.0 * recognizer(made, wanted)
+        self.wave_weight = 4.0
         self.clips += [i for i in self.clips if self.corpus.meta[i]["voice"].startswith("pico ")]  # the hardest to convey
         self.hard = [(i, start) for i in self.clips for word, start, _ in self.corpus.meta[i]["words"]
                      if word in ("one", "seven")]
@@ -305,7 +306,7 @@ def main():
     parser.add_argument("corpus")
     parser.add_argument("out")
     for stage, steps in (("semantic", 1000), ("phase", 600), ("plain", 800), ("joint", 4000), ("fine", 5500),
-                         ("decoder", 7000)):
+                         ("decoder", 6000)):
         parser.add_argument(f"--{stage}", type=int, default=steps)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
