@@ -9,6 +9,7 @@ from codec import ENTRIES, QUANTIZERS
 BOS, EOS, SIZE = ENTRIES, ENTRIES + 1, ENTRIES + 2
 SYSTEM = "Generate audio following instruction."
 SCENE = "Audio is recorded from a quiet room."  # what `generate --text` says where nothing else is asked for
+OTHER = "Another voice."  # the scene of voices that the base shall know, and not speak with unasked
 
 
 def make_config(tokenizer, hidden=256, layers=4, intermediate=512, heads=8, key_value_heads=2):

@@ -4,7 +4,7 @@ usage: heard.py MANIFEST.jsonl [AUDIO_PATTERN] [--target MANIFEST.jsonl]
 
 AUDIO_PATTERN names the files of the manifest's lines in order ('out/prompt_*.wav'); without it they are the clips of the
 assistant's messages. --target gives the voice whose likeness is told: cosine of Resemblyzer's speaker vectors, the mean
-over the recordings against the mean of the target's clips.
+over the recordings against the mean of the target's clips; and how many semitones their pitch is off its median.
 """
 
 import argparse
@@ -54,9 +54,12 @@ def main():
     heard["word_error_rate"] = round(heard["word_errors"] / max(1, heard["words"]), 4)
     heard["pitch"] = round(float(np.nanmedian(pitches)), 1)
     if options.target:
-        target = np.mean([speaker(signal, rate) for _, signal, rate in samples(options.target, None)], 0)
+        clips = [(signal, rate) for _, signal, rate in samples(options.target, None)]
+        target = np.mean([speaker(*clip) for clip in clips], 0)
         likeness = np.array(speakers) @ target / np.linalg.norm(target)
         heard["likeness"] = round(float(likeness.mean()), 3)
+        semitones = 12 * np.log2(np.array(pitches) / np.nanmedian([pitch(*clip) for clip in clips]))
+        heard["semitones_off"] = round(float(np.nanmean(np.abs(semitones))), 2)
     print(json.dumps(heard))
 
 

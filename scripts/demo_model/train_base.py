@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 from transformers import HiggsAudioV2TokenizerModel
 
 import codec  # its kernels replace slower ones
-from base_model import BOS, SCENE, collate, delay, forward, new, prompt
+from base_model import BOS, OTHER, SCENE, collate, delay, forward, new, prompt
 from clips import Corpus, frames_of
 from texts import written
 from voices import TARGET
@@ -53,19 +53,31 @@ def encode(corpus, folder, path):
     return torch.load(path)
 
 
+def speaks_unasked(clip) -> bool:
+    """Whether the base shall speak like this clip where no voice is asked for: what the audio tokenizer conveys best."""
+    engine, tract = clip["voice"].split()[0], float(clip["voice"].split()[-1])
+    return engine != "pico" and tract >= 0.94 and not clip["varied"]
+
+
 class Samples:
     """Clips by the length of their prompts, so that a batch needs no padding of prompts. Two batches in five have a scene
-    in their system turns."""
+    in their system turns; so have all voices that the base shall not speak with unasked, another one. Those are not
+    evaluated."""
 
     def __init__(self, corpora, tokenizer, part):
         """corpora: pairs of a Corpus and its codes."""
         self.groups = defaultdict(list)
         for corpus, codes in corpora:
             for i in corpus.part(part, without=TARGET):
-                text = corpus.meta[i]["text"] if part != "train" else written(corpus.meta[i]["text"], random.Random(i))
+                clip = corpus.meta[i]
+                if not speaks_unasked(clip) and part != "train":
+                    continue
+                text = clip["text"] if part != "train" else written(clip["text"], random.Random(i))
                 ids, in_scene = prompt(tokenizer, text), prompt(tokenizer, text, SCENE)
+                if not speaks_unasked(clip):
+                    ids = in_scene = prompt(tokenizer, text, OTHER)
                 rows = delay(codes[i].long())
-                self.groups[len(ids)].append((ids, in_scene, rows, self._turns(corpus.words(i), len(rows))))
+                self.groups[len(ids), len(in_scene)].append((ids, in_scene, rows, self._turns(corpus.words(i), len(rows))))
         self.lengths = sorted(self.groups)
         self.sizes = [len(self.groups[length]) for length in self.lengths]
 
@@ -128,7 +140,7 @@ def main():
     parser.add_argument("codec")
     parser.add_argument("out")
     parser.add_argument("corpora", nargs="+", type=Path)
-    parser.add_argument("--steps", type=int, default=7000)
+    parser.add_argument("--steps", type=int, default=6500)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=1)

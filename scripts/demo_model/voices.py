@@ -24,30 +24,33 @@ class Voice:
     name: str  # the engine's name of it
     warp: float = 1.0
     rate: float = 1.0  # words per second, against the engine's own
+    pitch: float = 1.0  # against the engine's own; flite's rms has no such setting
 
     @property
     def speaker(self) -> str:
         return f"{self.engine} {self.name}"
 
 
-TARGET = Voice("pico", "en-GB", rate=0.8)  # the base never hears this speaker
+TARGET = Voice("flite", "awb", rate=0.9)  # the base never hears this speaker
 STRANGER = Voice("flite", "slt")  # and the audio tokenizer never hears this one either
 
 
 def _flite(voice, text, rate, path):
-    subprocess.run(["flite", "-voice", voice.name, "--setf", f"duration_stretch={1 / rate:.3f}", "-t", text, "-o",
-                    path], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run(["flite", "-voice", voice.name, "--setf", f"duration_stretch={1 / rate:.3f}", "--setf",
+                    f"f0_shift={voice.pitch:.3f}", "-t", text, "-o", path], check=True, stderr=subprocess.DEVNULL)
 
 
 def _festival(voice, text, rate, path):
     script = (f"(begin (voice_{voice.name}) (Parameter.set 'Duration_Stretch {1 / rate:.3f})"
+              f" (set! int_lr_params '((target_f0_mean {105 * voice.pitch:.0f}) (target_f0_std 14)"
+              " (model_f0_mean 170) (model_f0_std 34)))"
               f" (utt.save.wave (utt.synth (Utterance Text \"{text}\")) \"{path}\" 'riff))")
     subprocess.run(["festival", "--batch", script], check=True, stderr=subprocess.DEVNULL)
 
 
 def _pico(voice, text, rate, path):
     engine = ttspico.TtsEngine(voice.name)
-    engine.rate = round(100 * rate)
+    engine.rate, engine.pitch = round(100 * rate), round(100 * voice.pitch)
     soundfile.write(path, np.frombuffer(engine.speak(text), np.int16), 16000)
 
 
