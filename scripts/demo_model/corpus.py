@@ -74,8 +74,8 @@ def main():
             part, voice, text, signal, words, phones = take
             signals.append(signal)
             ends.append((ends[-1] if ends else 0) + len(signal))
-            meta.append(dict(part=part, voice=f"{voice.speaker} {voice.warp:.2f}", varied=options.varied, text=text, words=words,
-                             phones=phones))
+            meta.append(dict(part=part, voice=f"{voice.speaker} {voice.warp:.2f}", varied=options.varied and part == "train",
+                             text=text, words=words, phones=phones))
     np.savez(options.out, signal=np.concatenate(signals), ends=np.array(ends), meta=json.dumps(meta))
     print(f"corpus: {len(meta)} clips, {ends[-1] / RATE / 60:.0f} minutes, {lost} not understood and left out", flush=True)
 

@@ -42,8 +42,8 @@ def _flite(voice, text, rate, path):
 
 def _festival(voice, text, rate, path):
     script = (f"(begin (voice_{voice.name}) (Parameter.set 'Duration_Stretch {1 / rate:.3f})"
-              f" (set! int_lr_params '((target_f0_mean {105 * voice.pitch:.0f}) (target_f0_std 14)"
-              " (model_f0_mean 170) (model_f0_std 34)))"
+              f" (set! int_lr_params (cons (list 'target_f0_mean (* {voice.pitch} (cadr (car int_lr_params))))"
+              " (cdr int_lr_params)))"
               f" (utt.save.wave (utt.synth (Utterance Text \"{text}\")) \"{path}\" 'riff))")
     subprocess.run(["festival", "--batch", script], check=True, stderr=subprocess.DEVNULL)
 
